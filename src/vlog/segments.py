@@ -1,0 +1,82 @@
+"""The files of one log: the plain file that grows, and the segments that rotation set aside.
+
+`run.jsonl` is being written; `run.jsonl.000001` is older than `run.jsonl.000002`, and both are
+older than `run.jsonl`. A segment keeps its number for ever, so a reader never sees one move. A
+compressed one has `.zst` or `.gz` behind its number. The handlers write these names, the reader
+finds them.
+"""
+
+from __future__ import annotations
+
+import gzip
+import re
+from dataclasses import dataclass
+from pathlib import Path
+from typing import IO, cast
+
+import zstandard
+
+_SUFFIX = re.compile(r"\.(\d{6,})(\.zst|\.gz)?$")
+PART_SUFFIX = ".part"  # behind the name of a segment that is being compressed
+COMPRESSIONS = ("zstd", "gzip", "none")
+COMPRESSED_SUFFIX = {"zstd": ".zst", "gzip": ".gz"}
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class Segment:
+    """A rotated part of a log.
+
+    Attributes:
+        number: Its place, from 1, oldest first.
+        path: Its file.
+    """
+
+    number: int
+    path: Path
+
+    @property
+    def is_compressed(self) -> bool:
+        """Whether its file is compressed."""
+        return self.path.suffix in COMPRESSED_SUFFIX.values()
+
+
+def segment_path(log_file: Path, number: int) -> Path:
+    """Return the path of the uncompressed segment `number` of `log_file`."""
+    return log_file.with_name(f"{log_file.name}.{number:06d}")
+
+
+def list_segments(log_file: Path) -> list[Segment]:
+    """Return the segments of `log_file`, oldest first.
+
+    A number that is there plain and compressed (compression was cut short, or is at its last
+    act) is listed once, as the plain file.
+    """
+    found: dict[int, Segment] = {}
+    if not log_file.parent.is_dir():
+        return []
+    for path in log_file.parent.iterdir():
+        if not path.name.startswith(f"{log_file.name}."):
+            continue
+        match = _SUFFIX.fullmatch(path.name[len(log_file.name) :])
+        if match is None:
+            continue
+        number = int(match.group(1))
+        if number not in found or match.group(2) is None:
+            found[number] = Segment(number, path)
+    return sorted(found.values())
+
+
+def open_segment(path: Path) -> IO[bytes]:
+    """Open a log file or segment for reading, decompressed by its ending.
+
+    Raises:
+        OSError: it cannot be opened.
+    """
+    if path.suffix == ".zst":
+        stream = zstandard.ZstdDecompressor().stream_reader(
+            path.open("rb"), read_across_frames=True, closefd=True
+        )
+        return cast("IO[bytes]", stream)
+    if path.suffix == ".gz":
+        return cast("IO[bytes]", gzip.open(path, "rb"))
+    return path.open("rb")

@@ -1,0 +1,52 @@
+"""How much a run writes, as four stdlib logging levels.
+
+Global state: importing this module gives the four numbers their names in `logging`, so that
+`level: HIGH` in any dictConfig means what it says. A number that has a name already keeps it.
+"""
+
+from __future__ import annotations
+
+import logging
+from enum import IntEnum
+
+from vlog.errors import ConfigurationError
+
+
+class Verbosity(IntEnum):
+    """The content of a log, as the level number of its entries.
+
+    A smaller number writes more, as everywhere in `logging`: a run writes every entry whose tier
+    is at least its own verbosity. The numbers miss those that other packages use (5, 15, 25).
+    """
+
+    LOW = 24
+    MEDIUM = 18
+    HIGH = 14
+    ULTRA = 6
+
+    @property
+    def label(self) -> str:
+        """The name that users write: `low`, `medium`, `high` or `ultra`."""
+        return self.name.lower()
+
+    @classmethod
+    def parse(cls, value: str | Verbosity) -> Verbosity:
+        """Return the verbosity that `value` names.
+
+        Args:
+            value: `"low"`, `"medium"`, `"high"` or `"ultra"` in any case, or a `Verbosity`.
+
+        Raises:
+            ConfigurationError: any other value.
+        """
+        if isinstance(value, cls):
+            return value
+        if isinstance(value, str) and value.strip().upper() in cls.__members__:
+            return cls[value.strip().upper()]
+        allowed = ", ".join(member.label for member in cls)
+        raise ConfigurationError(f"Unknown verbosity {value!r}. Expected one of: {allowed}.")
+
+
+for _verbosity in Verbosity:
+    if logging.getLevelName(int(_verbosity)) == f"Level {int(_verbosity)}":
+        logging.addLevelName(int(_verbosity), _verbosity.name)
