@@ -9,17 +9,24 @@ finds them.
 from __future__ import annotations
 
 import gzip
+import io
 import re
+import zlib
 from dataclasses import dataclass
-from pathlib import Path
-from typing import IO, cast
+from typing import IO, TYPE_CHECKING, cast
 
 import zstandard
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 _SUFFIX = re.compile(r"\.(\d{6,})(\.zst|\.gz)?$")
 PART_SUFFIX = ".part"  # behind the name of a segment that is being compressed
 COMPRESSIONS = ("zstd", "gzip", "none")
 COMPRESSED_SUFFIX = {"zstd": ".zst", "gzip": ".gz"}
+# What reading a damaged compressed segment raises. (A zstd frame that is cut raises nothing.)
+DECOMPRESSION_ERRORS = (zstandard.ZstdError, zlib.error, gzip.BadGzipFile, EOFError)
+_BLOCK_BYTES = 2**14  # decompressed at a time: what is lost in front of damaged bytes
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -58,7 +65,7 @@ def list_segments(log_file: Path) -> list[Segment]:
         if not path.name.startswith(f"{log_file.name}."):
             continue
         match = _SUFFIX.fullmatch(path.name[len(log_file.name) :])
-        if match is None:
+        if match is None or not path.is_file():
             continue
         number = int(match.group(1))
         if number not in found or match.group(2) is None:
@@ -73,10 +80,10 @@ def open_segment(path: Path) -> IO[bytes]:
         OSError: it cannot be opened.
     """
     if path.suffix == ".zst":
-        stream = zstandard.ZstdDecompressor().stream_reader(
+        raw = zstandard.ZstdDecompressor().stream_reader(
             path.open("rb"), read_across_frames=True, closefd=True
         )
-        return cast("IO[bytes]", stream)
+        return io.BufferedReader(cast("io.RawIOBase", raw), _BLOCK_BYTES)
     if path.suffix == ".gz":
         return cast("IO[bytes]", gzip.open(path, "rb"))
     return path.open("rb")

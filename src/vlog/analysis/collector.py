@@ -1,0 +1,312 @@
+"""One run's entries, added up into its summary in bounded memory."""
+
+from __future__ import annotations
+
+from collections import Counter, defaultdict
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from vlog.analysis.fields import (
+    integer_at,
+    number_at,
+    object_at,
+    seconds_between,
+    text_at,
+    time_of,
+    value_at,
+)
+from vlog.analysis.processes import is_alive, is_this_host
+from vlog.analysis.run_summary import Alert, EtaCheck, Range, RunSummary, State
+from vlog.analysis.samples import Samples
+from vlog.schema import END_EVENTS, EventType
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+_MAX_NAMES = 200  # of types, levels and alerts; rubbish can have any number of them
+_LINKS = ("resumed_from", "resumed_from_checkpoint", "restarted_from", "previous_run_id")
+_STEP_PHASES = ("data_wait_seconds", "forward_backward_seconds", "optimizer_seconds")
+_READINGS = {
+    "cpu_percent": ("cpu", "usage_percent"),
+    "memory_percent": ("memory", "usage_percent"),
+    "memory_used_gb": ("memory", "used_gb"),
+    "process_memory_gb": ("process", "memory_gb"),
+}
+KILLED = "did not end by itself: no end entry; killed, out of memory, or power loss"
+
+
+class RunCollector:
+    """The summary of one run, while its entries come in.
+
+    Attributes:
+        summary: What is known so far; complete after `finish`.
+        has_ended: Whether an end entry has come.
+    """
+
+    def __init__(self, run_id: str | None, rank: int | None) -> None:
+        self.summary = RunSummary(run_id=run_id, rank=rank)
+        self.has_ended = False
+        self._types: Counter[str] = Counter()
+        self._levels: Counter[str] = Counter()
+        self._step_times = Samples()
+        self._readings = {name: Samples() for name in _READINGS}
+        self._alerts: dict[str, Alert] = {}
+        self._training_started: str | None = None
+        self._phases: dict[str, Any] = {}  # the run's own totals, the latest
+        self._phase_sums: defaultdict[str, float] = defaultdict(float)  # ... or of the entries
+        self._eta_at: str | None = None
+
+    def add(self, entry: dict[str, Any]) -> None:
+        """Take in the run's next entry."""
+        summary = self.summary
+        summary.entries += 1
+        count_name(self._types, str(entry.get("type")))
+        count_name(self._levels, str(entry.get("level")))
+        timestamp = text_at(entry, "timestamp")
+        summary.time.started = summary.time.started or timestamp
+        summary.time.last = timestamp or summary.time.last
+        summary.started.pid = summary.started.pid or integer_at(entry, "pid")
+        summary.started.verbosity = summary.started.verbosity or text_at(entry, "verbosity")
+        self._add_progress(entry)
+        if "alert" in entry:
+            self._add_alert(entry)
+        add = self._BY_TYPE.get(str(entry.get("type")))
+        if add is not None:
+            add(self, entry)
+
+    def finish(self, *, is_superseded: bool) -> RunSummary:
+        """Return the summary.
+
+        Args:
+            is_superseded: Whether the run's process has begun another run since.
+        """
+        summary = self.summary
+        summary.types, summary.levels = dict(self._types), dict(self._levels)
+        summary.alerts = list(self._alerts.values())
+        self._finish_step_time()
+        self._finish_readings()
+        self._finish_time()
+        progress = summary.progress
+        if progress.percent is None and progress.step is not None and progress.total_steps:
+            progress.percent = min(100.0, 100 * progress.step / progress.total_steps)
+        if not self.has_ended:
+            self._finish_without_end(is_superseded=is_superseded)
+        return summary
+
+    def _add_progress(self, entry: dict[str, Any]) -> None:
+        progress = self.summary.progress
+        step, epoch = integer_at(entry, "step"), number_at(entry, "epoch")
+        progress.step = step if step is not None else progress.step
+        progress.epoch = epoch if epoch is not None else progress.epoch
+        section = object_at(entry, "progress") or entry  # at the top level in the standard log
+        total, percent = integer_at(section, "total_steps"), number_at(section, "progress_percent")
+        progress.total_steps = total or progress.total_steps
+        progress.percent = percent if percent is not None else progress.percent
+
+    def _add_alert(self, entry: dict[str, Any]) -> None:
+        name = str(entry["alert"])
+        if name not in self._alerts and len(self._alerts) >= _MAX_NAMES:
+            return
+        alert = self._alerts.setdefault(name, Alert(name))
+        alert.is_active = entry.get("type") != EventType.ALERT_RESOLVED
+        if not alert.is_active:
+            seconds = number_at(entry, "active_seconds") or 0.0
+            alert.active_seconds = (alert.active_seconds or 0.0) + seconds
+            return
+        alert.count += 1
+        alert.level = alert.level or text_at(entry, "level")
+        alert.message = alert.message or text_at(entry, "message")
+        if alert.first_step is None:
+            alert.first_step = integer_at(entry, "step")
+
+    def _add_system(self, entry: dict[str, Any]) -> None:
+        started = self.summary.started
+        environment = object_at(entry, "environment")
+        started.host = text_at(environment, "host", "hostname")
+        command = value_at(environment, "command_line")
+        started.command = [str(word) for word in command] if isinstance(command, list) else []
+        started.versions = object_at(environment, "versions")
+        started.git = object_at(environment, "git")
+        started.verbosity = text_at(entry, "logging", "verbosity_level") or started.verbosity
+        started.links = {name: str(entry[name]) for name in _LINKS if entry.get(name)}
+
+    def _add_training(self, entry: dict[str, Any]) -> None:
+        self.summary.model = object_at(entry, "model")
+        self.summary.dataset = object_at(entry, "dataset")
+
+    def _add_start(self, entry: dict[str, Any]) -> None:
+        self._training_started = text_at(entry, "timestamp")
+        progress = self.summary.progress
+        progress.total_steps = integer_at(entry, "total_steps") or progress.total_steps
+        progress.start_step = integer_at(entry, "start_step") or 0
+        progress.num_epochs = number_at(entry, "num_epochs")
+
+    def _add_step(self, entry: dict[str, Any]) -> None:
+        self._add_metrics(entry)
+        timing = object_at(entry, "timing")
+        seconds = number_at(timing, "step_time_seconds")
+        seconds = number_at(entry, "step_time") if seconds is None else seconds
+        if seconds is not None:
+            self._step_times.add(seconds)
+        for phase in _STEP_PHASES:
+            self._phase_sums[phase] += number_at(timing, phase) or 0.0
+        self._phases = object_at(entry, "phases") or self._phases
+        self._add_rates(timing)
+        self._add_readings(object_at(entry, "resource_usage"))
+        self._add_eta(entry, timing)
+
+    def _add_metrics(self, entry: dict[str, Any]) -> None:
+        summary, loss = self.summary, self.summary.loss
+        metrics = object_at(entry, "metrics") or entry  # at the top level in the standard log
+        rate, norm = number_at(metrics, "learning_rate"), number_at(metrics, "grad_norm")
+        summary.learning_rate = rate if rate is not None else summary.learning_rate
+        summary.grad_norm = norm if norm is not None else summary.grad_norm
+        loss.non_finite += _non_finite_losses(entry)
+        value = number_at(metrics, "loss")
+        if value is None:
+            return
+        loss.logged += 1
+        loss.first = value if loss.first is None else loss.first
+        loss.last = value
+        if loss.best is None or value < loss.best:
+            loss.best, loss.best_step = value, integer_at(entry, "step")
+
+    def _add_rates(self, source: dict[str, Any]) -> None:
+        time = self.summary.time
+        time.samples_per_second = number_at(source, "samples_per_second") or time.samples_per_second
+        time.tokens_per_second = number_at(source, "tokens_per_second") or time.tokens_per_second
+
+    def _add_readings(self, usage: dict[str, Any]) -> None:
+        self.summary.resources.readings += bool(usage)
+        for name, keys in _READINGS.items():
+            value = number_at(usage, *keys)
+            if value is not None:
+                self._readings[name].add(value)
+
+    def _add_eta(self, entry: dict[str, Any], timing: dict[str, Any]) -> None:
+        """Keep what the first step entry of the second half predicts."""
+        progress, time = self.summary.progress, self.summary.time
+        eta = number_at(timing, "eta_minutes")
+        eta = number_at(entry, "eta_minutes") if eta is None else eta
+        if time.eta_check is not None or eta is None or not progress.total_steps:
+            return
+        step = progress.step or 0
+        if 2 * (step - progress.start_step) >= progress.total_steps - progress.start_step:
+            time.eta_check = EtaCheck(step, eta)
+            self._eta_at = text_at(entry, "timestamp")
+
+    def _add_evaluation(self, entry: dict[str, Any]) -> None:
+        evaluations, step = self.summary.evaluations, integer_at(entry, "step")
+        seconds = number_at(entry, "timing", "evaluation_seconds")
+        self._phase_sums["evaluation_seconds"] += seconds or 0.0
+        evaluations.count += 1
+        evaluations.last, evaluations.last_step = object_at(entry, "metrics"), step
+        loss = number_at(entry, "metrics", "eval_loss")
+        if loss is not None and (evaluations.best_loss is None or loss < evaluations.best_loss):
+            evaluations.best_loss, evaluations.best_step = loss, step
+
+    def _add_checkpoint(self, entry: dict[str, Any]) -> None:
+        checkpoints = self.summary.checkpoints
+        seconds = number_at(entry, "timing", "checkpoint_seconds")
+        self._phase_sums["checkpoint_seconds"] += seconds or 0.0
+        checkpoints.count += 1
+        checkpoints.last_path = text_at(entry, "checkpoint", "path") or checkpoints.last_path
+        checkpoints.last_step = integer_at(entry, "step")
+        checkpoints.total_size_mb += number_at(entry, "checkpoint", "size_mb") or 0.0
+
+    def _add_end(self, entry: dict[str, Any]) -> None:
+        summary, statistics = self.summary, object_at(entry, "statistics")
+        self.has_ended = True
+        summary.state, summary.ending = _ending(entry)
+        summary.time.duration_seconds = number_at(statistics, "duration_seconds")
+        summary.progress.samples = integer_at(statistics, "samples")
+        summary.progress.tokens = integer_at(statistics, "tokens")
+        self._add_rates(statistics)
+        self._phases = object_at(statistics, "phases") or self._phases
+        self._fill_from_statistics(statistics)
+        overhead, source = summary.overhead, object_at(entry, "overhead")
+        overhead.training_thread_seconds = number_at(source, "training_thread_seconds")
+        overhead.training_thread_percent = number_at(source, "training_thread_percent")
+        overhead.failed = integer_at(source, "failed")
+        check = summary.time.eta_check
+        if check is not None and summary.state is State.COMPLETE:
+            seconds = seconds_between(self._eta_at, text_at(entry, "timestamp"))
+            check.actual_minutes = None if seconds is None else seconds / 60
+
+    def _fill_from_statistics(self, statistics: dict[str, Any]) -> None:
+        """Take the run's own numbers where no step entries gave any: at low verbosity."""
+        loss, step_time = self.summary.loss, self.summary.time.step_time
+        if loss.last is None:
+            loss.last = number_at(statistics, "final_loss")
+            loss.best = number_at(statistics, "best_loss")
+        if not self._step_times.count:
+            step_time.count = integer_at(statistics, "steps") or 0
+            for name in ("mean", "median", "min", "max"):
+                setattr(step_time, name, number_at(statistics, "step_time", f"{name}_seconds"))
+
+    def _finish_step_time(self) -> None:
+        times, step_time = self._step_times, self.summary.time.step_time
+        if times.count:
+            step_time.count, step_time.mean = times.count, times.mean
+            step_time.min, step_time.max = times.min, times.max
+            step_time.median, step_time.p95 = times.quantile(0.5), times.quantile(0.95)
+
+    def _finish_readings(self) -> None:
+        for name, samples in self._readings.items():
+            setattr(self.summary.resources, name, Range(mean=samples.mean, peak=samples.max))
+
+    def _finish_time(self) -> None:
+        time = self.summary.time
+        if time.duration_seconds is None:
+            began = self._training_started or time.started
+            time.duration_seconds = seconds_between(began, time.last)
+        phases = self._phases or self._phase_sums
+        found = {name.removesuffix("_seconds"): number_at(phases, name) or 0.0 for name in phases}
+        ordered = sorted(found.items(), key=lambda phase: -phase[1])
+        time.phases = {name: seconds for name, seconds in ordered if seconds > 0}
+
+    def _finish_without_end(self, *, is_superseded: bool) -> None:
+        summary, started = self.summary, self.summary.started
+        began = time_of(summary.time.started)
+        if not is_this_host(started.host):
+            where = f"; it ran on {started.host}" if started.host else ""
+            summary.state, summary.ending = State.UNKNOWN, f"no end entry{where}"
+        elif (
+            started.pid and began and not is_superseded and is_alive(started.pid, began.timestamp())
+        ):
+            summary.state, summary.ending = State.RUNNING, f"process {started.pid} is alive"
+        else:
+            summary.state, summary.ending = State.ENDED_ABNORMALLY, KILLED
+
+    _BY_TYPE: ClassVar[dict[str, Callable[[RunCollector, dict[str, Any]], None]]] = {
+        EventType.SYSTEM_INITIALIZATION: _add_system,
+        EventType.TRAINING_INITIALIZATION: _add_training,
+        EventType.TRAINING_START: _add_start,
+        EventType.TRAINING_STEP_COMPLETE: _add_step,
+        EventType.TRAINING_METRICS_UPDATE: _add_metrics,
+        EventType.EVALUATION_COMPLETE: _add_evaluation,
+        EventType.MODEL_CHECKPOINT_SAVE: _add_checkpoint,
+        **dict.fromkeys(END_EVENTS, _add_end),
+    }
+
+
+def count_name(counter: Counter[str], name: str) -> None:
+    """Count `name`; under `...` where there are too many names to be the log's own."""
+    counter[name[:100] if name in counter or len(counter) < _MAX_NAMES else "..."] += 1
+
+
+def _non_finite_losses(entry: dict[str, Any]) -> int:
+    steps = entry.get("non_finite_steps")
+    if isinstance(steps, list) and steps:
+        return len(steps)
+    return int("metrics.loss" in object_at(entry, "non_finite"))
+
+
+def _ending(entry: dict[str, Any]) -> tuple[State, str]:
+    if entry["type"] == EventType.TRAINING_COMPLETE:
+        return State.COMPLETE, "the training ended by itself"
+    if entry["type"] == EventType.TRAINING_INTERRUPTED:
+        return State.INTERRUPTED, text_at(entry, "reason") or "no reason is given"
+    kind, message = (text_at(entry, "exception", name) for name in ("type", "message"))
+    if kind is None:
+        return State.FAILED, text_at(entry, "message") or "no exception is given"
+    return State.FAILED, f"{kind}: {message}" if message else kind

@@ -1,0 +1,241 @@
+"""What a summary says, as data: every part is absent (`None`, empty) where the log is silent."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import Any
+
+
+class State(StrEnum):
+    """How a run ended, or that it has not."""
+
+    COMPLETE = "complete"
+    FAILED = "failed"
+    INTERRUPTED = "interrupted"
+    RUNNING = "running"
+    ENDED_ABNORMALLY = "ended abnormally"
+    UNKNOWN = "unknown"  # no end entry, and its process cannot be asked from here
+
+
+@dataclass(slots=True)
+class Started:
+    """Where and with what a run was started.
+
+    Attributes:
+        host: Name of the host.
+        command: The process's arguments.
+        versions: Versions of the packages by name.
+        git: Branch and commit.
+        links: `resumed_from` and the like: how the run is linked to others.
+    """
+
+    host: str | None = None
+    pid: int | None = None
+    command: list[str] = field(default_factory=list)
+    versions: dict[str, Any] = field(default_factory=dict)
+    git: dict[str, Any] = field(default_factory=dict)
+    verbosity: str | None = None
+    links: dict[str, str] = field(default_factory=dict)
+
+
+@dataclass(slots=True)
+class Progress:
+    """How far a run came.
+
+    Attributes:
+        start_step: Steps that earlier runs had done.
+        step: Steps done, theirs included.
+        total_steps: Steps of the whole training.
+        percent: Steps done of all steps, 0 to 100.
+        epoch: Epochs done, as a fraction.
+        samples: Samples seen by all ranks.
+        tokens: Input tokens seen by all ranks.
+    """
+
+    start_step: int = 0
+    step: int | None = None
+    total_steps: int | None = None
+    percent: float | None = None
+    epoch: float | None = None
+    num_epochs: float | None = None
+    samples: int | None = None
+    tokens: int | None = None
+
+
+@dataclass(slots=True)
+class Loss:
+    """The loss over a run.
+
+    Attributes:
+        logged: How many entries had a loss.
+        non_finite: How many losses were nan or infinite.
+    """
+
+    first: float | None = None
+    last: float | None = None
+    best: float | None = None
+    best_step: int | None = None
+    logged: int = 0
+    non_finite: int = 0
+
+
+@dataclass(slots=True)
+class Evaluations:
+    """The evaluations of a run.
+
+    Attributes:
+        last: Metrics of the last one.
+        best_loss: Smallest `eval_loss`.
+    """
+
+    count: int = 0
+    last: dict[str, Any] = field(default_factory=dict)
+    last_step: int | None = None
+    best_loss: float | None = None
+    best_step: int | None = None
+
+
+@dataclass(slots=True)
+class StepTime:
+    """Step times in seconds; the quantiles over an even sample of very long runs."""
+
+    count: int = 0
+    mean: float | None = None
+    median: float | None = None
+    p95: float | None = None
+    min: float | None = None
+    max: float | None = None
+
+
+@dataclass(slots=True)
+class EtaCheck:
+    """What was predicted at half way, beside what happened.
+
+    Attributes:
+        step: The step of the prediction.
+        predicted_minutes: The `eta_minutes` of its entry.
+        actual_minutes: From then to the end entry.
+    """
+
+    step: int
+    predicted_minutes: float
+    actual_minutes: float | None = None
+
+
+@dataclass(slots=True)
+class Time:
+    """Where the time of a run went.
+
+    Attributes:
+        started: Timestamp of the first entry.
+        last: Timestamp of the last entry.
+        duration_seconds: From `training_start` to the end (the last entry, without an end).
+        phases: Seconds by phase, largest first.
+    """
+
+    started: str | None = None
+    last: str | None = None
+    duration_seconds: float | None = None
+    step_time: StepTime = field(default_factory=StepTime)
+    samples_per_second: float | None = None
+    tokens_per_second: float | None = None
+    phases: dict[str, float] = field(default_factory=dict)
+    eta_check: EtaCheck | None = None
+
+
+@dataclass(slots=True)
+class Checkpoints:
+    """The checkpoints of a run."""
+
+    count: int = 0
+    last_path: str | None = None
+    last_step: int | None = None
+    total_size_mb: float = 0.0
+
+
+@dataclass(slots=True)
+class Range:
+    """Mean and peak of a reading."""
+
+    mean: float | None = None
+    peak: float | None = None
+
+
+@dataclass(slots=True)
+class Resources:
+    """The resources of a run, as the step entries have them."""
+
+    readings: int = 0
+    cpu_percent: Range = field(default_factory=Range)
+    memory_percent: Range = field(default_factory=Range)
+    memory_used_gb: Range = field(default_factory=Range)
+    process_memory_gb: Range = field(default_factory=Range)
+
+
+@dataclass(slots=True)
+class Alert:
+    """All alerts of one name.
+
+    Attributes:
+        count: How many times it was raised.
+        first_step: When it was raised first.
+        message: What it said first.
+        is_active: Whether it was not over at the end.
+        active_seconds: How long it lasted, as far as it was over.
+    """
+
+    name: str
+    count: int = 0
+    level: str | None = None
+    first_step: int | None = None
+    message: str | None = None
+    is_active: bool = True
+    active_seconds: float | None = None
+
+
+@dataclass(slots=True)
+class Overhead:
+    """What vlog cost."""
+
+    training_thread_seconds: float | None = None
+    training_thread_percent: float | None = None
+    failed: int | None = None
+
+
+@dataclass(slots=True)
+class RunSummary:
+    """One run.
+
+    Attributes:
+        run_id: Its name; None for entries that name no run (the standard log).
+        rank: Its rank.
+        state: How it ended.
+        ending: In one clause, why it is in that state.
+        entries: Number of entries.
+        types: Number of entries by `type`.
+        levels: Number of entries by `level`.
+        model: `model` of `training_initialization`.
+        dataset: `dataset` of `training_initialization`.
+    """
+
+    run_id: str | None = None
+    rank: int | None = None
+    state: State = State.UNKNOWN
+    ending: str = ""
+    entries: int = 0
+    types: dict[str, int] = field(default_factory=dict)
+    levels: dict[str, int] = field(default_factory=dict)
+    started: Started = field(default_factory=Started)
+    model: dict[str, Any] = field(default_factory=dict)
+    dataset: dict[str, Any] = field(default_factory=dict)
+    progress: Progress = field(default_factory=Progress)
+    loss: Loss = field(default_factory=Loss)
+    learning_rate: float | None = None
+    grad_norm: float | None = None
+    evaluations: Evaluations = field(default_factory=Evaluations)
+    time: Time = field(default_factory=Time)
+    checkpoints: Checkpoints = field(default_factory=Checkpoints)
+    resources: Resources = field(default_factory=Resources)
+    alerts: list[Alert] = field(default_factory=list)
+    overhead: Overhead = field(default_factory=Overhead)

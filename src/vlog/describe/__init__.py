@@ -1,0 +1,12 @@
+"""What a run is made of, read once at its start: environment, model, data sets.
+
+Nothing here imports a framework: models and data sets are read by the names that they share.
+"""
+
+from __future__ import annotations
+
+from vlog.describe.dataset import describe_batch, describe_dataset
+from vlog.describe.environment import describe_environment
+from vlog.describe.model import describe_model
+
+__all__ = ["describe_batch", "describe_dataset", "describe_environment", "describe_model"]

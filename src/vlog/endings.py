@@ -1,0 +1,133 @@
+"""The end of a run that nobody announces: an uncaught exception, a signal, the interpreter's exit.
+
+Global state: while a run is open, `sys.excepthook`, `threading.excepthook` and the handler of
+SIGTERM are chained, and put back when the last one has ended (unless somebody else has chained
+his own behind ours: then ours stays and does nothing). One `atexit` function is registered for
+good.
+"""
+
+from __future__ import annotations
+
+import atexit
+import os
+import signal
+import sys
+import threading
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from types import FrameType, TracebackType
+
+    from vlog.recorder import Recorder
+
+
+class _Endings:
+    """The open runs of this process, and the hooks that end them."""
+
+    def __init__(self) -> None:
+        self._open: dict[Recorder, int] = {}  # with the thread that trains
+        self._lock = threading.RLock()
+        self._pid = os.getpid()
+        self._is_hooked = False
+        self._previous_signal: Any = None
+        self._has_signal = False
+
+    def watch(self, recorder: Recorder) -> None:
+        with self._lock:
+            self._forget_parent()
+            self._open[recorder] = threading.get_ident()
+            if not self._is_hooked:
+                self._hook()
+            if not self._has_signal:
+                self._hook_signal()
+
+    def unwatch(self, recorder: Recorder) -> None:
+        with self._lock:
+            self._open.pop(recorder, None)
+            if not self._open and self._is_hooked:
+                self._unhook()
+
+    def _forget_parent(self) -> None:
+        if self._pid != os.getpid():
+            self._pid = os.getpid()
+            self._open.clear()
+
+    def _hook(self) -> None:
+        self._is_hooked = True
+        self._previous_hook: Callable[..., Any] = sys.excepthook
+        self._previous_thread_hook: Callable[..., Any] = threading.excepthook
+        sys.excepthook = self._on_uncaught
+        threading.excepthook = self._on_uncaught_in_thread
+
+    def _unhook(self) -> None:
+        if sys.excepthook == self._on_uncaught:
+            sys.excepthook = self._previous_hook
+        if threading.excepthook == self._on_uncaught_in_thread:
+            threading.excepthook = self._previous_thread_hook
+        self._is_hooked = (
+            sys.excepthook == self._on_uncaught
+            or threading.excepthook == self._on_uncaught_in_thread
+        )
+        if self._has_signal and threading.current_thread() is threading.main_thread():
+            if signal.getsignal(signal.SIGTERM) == self._on_signal:
+                signal.signal(signal.SIGTERM, self._previous_signal)
+            self._has_signal = False
+
+    def _hook_signal(self) -> None:
+        """Chain SIGTERM, which ends a process past `atexit`. Only the main thread may."""
+        if threading.current_thread() is not threading.main_thread():
+            return
+        previous = signal.getsignal(signal.SIGTERM)
+        # None: set by other code than Python's. SIG_IGN: the process means to live on. Neither
+        # is ours to replace, and a handler of the app's may mean to train on: it ends the run
+        # by an exception or an exit, which are seen.
+        if previous is signal.SIG_DFL:
+            self._previous_signal = previous
+            signal.signal(signal.SIGTERM, self._on_signal)
+            self._has_signal = True
+
+    def _on_signal(self, number: int, _frame: FrameType | None) -> None:
+        self._end_all(lambda recorder: recorder.interrupt(f"signal {signal.Signals(number).name}"))
+        signal.signal(number, self._previous_signal)
+        os.kill(os.getpid(), number)
+
+    def _on_uncaught(
+        self, kind: type[BaseException], error: BaseException, stack: TracebackType | None
+    ) -> None:
+        self._end_all(lambda recorder: end_by(recorder, error), threading.get_ident())
+        self._previous_hook(kind, error, stack)
+
+    def _on_uncaught_in_thread(self, args: threading.ExceptHookArgs) -> None:
+        error = args.exc_value
+        if error is not None and args.thread is not None:
+            self._end_all(lambda recorder: end_by(recorder, error), args.thread.ident)
+        self._previous_thread_hook(args)
+
+    def at_exit(self) -> None:
+        self._end_all(lambda recorder: recorder.interrupt("interpreter exit"))
+
+    def _end_all(self, end: Callable[[Recorder], None], thread: int | None = None) -> None:
+        """End every open run, or those that `thread` trains; a forked child has none."""
+        if self._pid != os.getpid():
+            return
+        for recorder, trainer in list(self._open.items()):
+            if thread is None or trainer == thread:
+                try:
+                    end(recorder)
+                except Exception as error:  # noqa: BLE001 - the process must end as it would
+                    recorder.report("the end of a run could not be recorded", error)
+
+
+def end_by(recorder: Recorder, error: BaseException) -> None:
+    """End a run by what was raised: interrupted by an order to stop, failed by an error."""
+    if isinstance(error, (KeyboardInterrupt, SystemExit)):
+        recorder.interrupt(type(error).__name__)
+    else:
+        recorder.fail(error)
+
+
+_endings = _Endings()
+watch = _endings.watch
+unwatch = _endings.unwatch
+atexit.register(_endings.at_exit)

@@ -1,0 +1,100 @@
+"""The error log: what went wrong inside vlog, so that nothing of it reaches the training."""
+
+from __future__ import annotations
+
+import logging
+import os
+import sys
+from collections import Counter
+from pathlib import Path
+from typing import IO
+
+from vlog.handlers.files import MODE, check_writable
+from vlog.redaction import redact_text
+
+ERROR_LOG_NAME = "verbose_logging_errors.log"
+_FORMAT = "%(asctime)s %(levelname)s pid=%(process)d %(message)s"
+
+
+class ErrorLogHandler(logging.FileHandler):
+    """Append vlog's own errors as plain text; the file is created at the first one.
+
+    Args:
+        filename: Path of the file. Several processes may share it.
+
+    Raises:
+        LogFileError: the file cannot be written there.
+    """
+
+    def __init__(self, filename: str | Path = ERROR_LOG_NAME) -> None:
+        check_writable(Path(filename).absolute())
+        super().__init__(filename, mode="a", encoding="utf-8", delay=True, errors="backslashreplace")
+        self.setFormatter(_RedactingFormatter(_FORMAT))
+        self._has_complained = False
+
+    def _open(self) -> IO[str]:  # type: ignore[override]  # typeshed wants the concrete wrapper
+        return open(  # noqa: SIM115, PTH123 - kept open by the handler; `opener` sets the mode
+            self.baseFilename,
+            self.mode,
+            encoding=self.encoding,
+            errors=self.errors,
+            opener=_open_private,
+        )
+
+    def handleError(self, record: logging.LogRecord) -> None:  # noqa: N802 - stdlib's name
+        """Say once on stderr that even the error log cannot be written."""
+        if not self._has_complained:
+            self._has_complained = True
+            _complain(f"vlog: cannot write {self.baseFilename}: {sys.exc_info()[1]}")
+            _complain(f"vlog: {record.getMessage()}")
+
+
+class ErrorReporter:
+    """Tell the error log of a problem, without flooding it.
+
+    The 1st, 2nd, 4th, 8th ... occurrence of each kind of problem is written, with its number.
+
+    Args:
+        logger: The logger that the error log listens to.
+
+    Attributes:
+        count: All problems reported.
+    """
+
+    def __init__(self, logger: logging.Logger) -> None:
+        self.count = 0
+        self._logger = logger
+        self._seen: Counter[str] = Counter()
+
+    def __call__(self, what: str, error: BaseException | None = None) -> None:
+        """Report one problem.
+
+        Args:
+            what: Its kind: a constant text, or one of a few.
+            error: What was raised, if anything was.
+        """
+        self.count += 1
+        self._seen[what] += 1
+        times = self._seen[what]
+        if times & (times - 1):
+            return
+        text = what if times == 1 else f"{what} ({times} times so far)"
+        exc_info = (type(error), error, error.__traceback__) if error is not None else None
+        self._logger.error("%s", text, exc_info=exc_info)
+
+
+class _RedactingFormatter(logging.Formatter):
+    def format(self, record: logging.LogRecord) -> str:
+        return redact_text(super().format(record))
+
+
+def _open_private(path: str, flags: int) -> int:
+    return os.open(path, flags, MODE)
+
+
+def _complain(text: str) -> None:
+    """Print to stderr, which may be closed or broken: then nobody can be told."""
+    try:
+        print(redact_text(text), file=sys.stderr, flush=True)  # noqa: T201 - the last resort
+    except (OSError, ValueError, AttributeError):
+        return

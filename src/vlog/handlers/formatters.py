@@ -1,0 +1,97 @@
+"""Records as lines of JSON: entries whole or flat, everybody else's records as `log_record`."""
+
+from __future__ import annotations
+
+import logging
+from typing import Any
+
+from pythonjsonlogger.orjson import OrjsonFormatter
+
+from vlog.clock import iso_timestamp
+from vlog.record import encode, entry_of
+from vlog.redaction import redact
+from vlog.schema import EventType, Severity
+from vlog.values import normalize
+
+# The standard log: where each flat key stands in an entry.
+_FLAT_KEYS = {
+    "loss": ("metrics", "loss"),
+    "learning_rate": ("metrics", "learning_rate"),
+    "grad_norm": ("metrics", "grad_norm"),
+    "step_time": ("timing", "step_time_seconds"),
+    "avg_step_time": ("timing", "avg_step_time_seconds"),
+    "eta_minutes": ("timing", "eta_minutes"),
+    "progress_percent": ("progress", "progress_percent"),
+    "remaining_steps": ("progress", "remaining_steps"),
+}
+
+
+class JsonlFormatter(OrjsonFormatter):
+    """Format a record as one line of JSON.
+
+    An entry of ours is written as it is. Any other record becomes a `log_record` entry: text
+    under `message`, its extras under `fields`, where they can overwrite nothing; normalized and
+    redacted here, because it has not been through our processors.
+    """
+
+    def format_line(self, record: logging.LogRecord) -> bytes:
+        r"""Return the line as UTF-8 bytes that end in `\n`."""
+        entry = entry_of(record)
+        return encode(self.shape(entry if entry is not None else self.foreign_entry(record)))
+
+    def format(self, record: logging.LogRecord) -> str:
+        """Return the line without its end, for handlers that write text."""
+        return self.format_line(record)[:-1].decode("utf-8")
+
+    def shape(self, entry: dict[str, Any]) -> dict[str, Any]:
+        """Return the dict to encode; a subclass may choose other keys."""
+        return entry
+
+    def foreign_entry(self, record: logging.LogRecord) -> dict[str, Any]:
+        """Return a `log_record` entry for a record that is not ours."""
+        found: dict[str, Any] = {}
+        record.message = record.getMessage()
+        self.add_fields(found, record, {})
+        fields, non_finite = normalize(found, "fields")
+        if record.exc_info:
+            fields["exception"] = self.formatException(record.exc_info)
+        entry = {
+            "timestamp": iso_timestamp(record.created),
+            "type": EventType.LOG_RECORD,
+            "level": _severity(record.levelno),
+            "message": normalize(record.message)[0],
+            "logger": record.name,
+        }
+        if fields:
+            entry["fields"] = fields
+        if non_finite:
+            entry["non_finite"] = non_finite
+        redacted: dict[str, Any] = redact(entry)
+        return redacted
+
+
+class StandardFormatter(JsonlFormatter):
+    """Format an entry as a flat line: the standard log, one number per key.
+
+    Keys: timestamp, type, level, message, step, epoch, loss, learning_rate, grad_norm,
+    step_time (seconds), avg_step_time (seconds), eta_minutes, progress_percent,
+    remaining_steps. A key whose value is not known is absent.
+    """
+
+    def shape(self, entry: dict[str, Any]) -> dict[str, Any]:
+        """Return the flat form of `entry`."""
+        names = ("timestamp", "type", "level", "message", "step", "epoch")
+        flat = {name: entry[name] for name in names if name in entry}
+        for name, (section, key) in _FLAT_KEYS.items():
+            values = entry.get(section)
+            if isinstance(values, dict) and key in values:
+                flat[name] = values[key]
+        return flat
+
+
+def _severity(level: int) -> Severity:
+    if level >= logging.ERROR:
+        return Severity.ERROR
+    if level >= logging.WARNING:
+        return Severity.WARNING
+    return Severity.INFO if level >= logging.INFO else Severity.DEBUG

@@ -1,0 +1,91 @@
+"""What a Trainer's arguments and state say: the schedule, the batch, the checkpoint's place."""
+
+from __future__ import annotations
+
+import math
+import os
+from typing import Any
+
+from vlog.describe import describe_dataset, describe_model
+from vlog.timing import Schedule
+
+
+def schedule_of(args: Any, state: Any, train_dataloader: Any) -> Schedule:
+    """Return what the Trainer plans, in steps."""
+    total = state.max_steps if state.max_steps and state.max_steps > 0 else None
+    per_epoch = _steps_per_epoch(args, state, train_dataloader)
+    evaluate_every = _every(args.eval_strategy, state.eval_steps, per_epoch)
+    save_every = _every(args.save_strategy, state.save_steps, per_epoch)
+    return Schedule(
+        total_steps=total,
+        evaluate_every=evaluate_every,
+        save_every=save_every,
+        evaluates_at_end=evaluate_every is not None,
+        saves_at_end=save_every is not None,
+    )
+
+
+def _steps_per_epoch(args: Any, state: Any, train_dataloader: Any) -> int | None:
+    try:
+        return max(math.ceil(len(train_dataloader) / args.gradient_accumulation_steps), 1)
+    except TypeError:  # an iterable data set has no length
+        return state.max_steps or None
+
+
+def _every(strategy: Any, steps: float | None, per_epoch: int | None) -> int | None:
+    name = getattr(strategy, "value", strategy)
+    if name == "steps":
+        return int(steps) if steps and steps >= 1 else None
+    return per_epoch if name == "epoch" else None
+
+
+def batch_of(args: Any) -> dict[str, int]:
+    """Return the sizes that make up a step's samples."""
+    sizes = {
+        "per_device_batch_size": args.train_batch_size,
+        "gradient_accumulation_steps": args.gradient_accumulation_steps,
+        "world_size": args.world_size,
+    }
+    return {**sizes, "samples_per_step": math.prod(sizes.values())}
+
+
+def checkpoint_path(args: Any, state: Any) -> str | None:
+    """Return the folder of the checkpoint of the current step, or None if it is not found."""
+    name = f"checkpoint-{state.global_step}"
+    folders = [args.output_dir]
+    if state.trial_name:  # a hyper-parameter search saves each trial in a folder of its own
+        folders.insert(0, os.path.join(args.output_dir, state.trial_name))  # noqa: PTH118
+    for folder in folders:
+        path = os.path.abspath(os.path.join(folder, name))  # noqa: PTH100, PTH118
+        if os.path.isdir(path):  # noqa: PTH112
+            return path
+    return None
+
+
+def initialization_of(
+    args: Any, model: Any, datasets: dict[str, Any], with_content: bool
+) -> dict[str, Any]:
+    """Return `arguments`, `model` and `dataset` of `training_initialization`.
+
+    A part that cannot be described says why, and costs no other part.
+    """
+    reads_here = args.dataloader_num_workers == 0
+    return {
+        "arguments": _described(args.to_dict),
+        "model": _described(describe_model, model),
+        "dataset": {
+            name: _described(
+                describe_dataset, data, may_read_sample=reads_here, with_content=with_content
+            )
+            for name, data in datasets.items()
+            if data is not None
+        },
+    }
+
+
+def _described(describe: Any, *args: Any, **options: Any) -> dict[str, Any]:
+    try:
+        result: dict[str, Any] = describe(*args, **options)
+    except Exception as error:  # noqa: BLE001 - other people's objects may raise anything
+        return {"not_described": f"{type(error).__name__}: {error}"}
+    return result

@@ -1,0 +1,142 @@
+"""What no hook of the Trainer gives: exceptions, batches and the true loss of each micro-batch.
+
+Two methods of the one Trainer instance are wrapped. No class is patched, the Trainer is held by a
+weak reference only, and no tensor is read that is not in the host's memory already.
+"""
+
+from __future__ import annotations
+
+import inspect
+import sys
+import weakref
+from collections import deque
+from typing import TYPE_CHECKING, Any, Protocol
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+_MAX_FRAMES = 12
+_MAX_PENDING = 1_000
+
+
+class Listener(Protocol):
+    """Who is told by the wrapped methods. None of these may raise."""
+
+    def loop_begins(self, resume_from_checkpoint: str | None) -> None:
+        """A run begins, before anything of it is set up."""
+        ...
+
+    def loop_raised(self, error: BaseException) -> None:
+        """The run has raised, whether or not somebody catches it."""
+        ...
+
+    def micro_batch_begins(self) -> None:
+        """A batch is about to go through the model."""
+        ...
+
+    def micro_batch_ended(self, inputs: Any, loss: Any) -> None:
+        """A batch has gone forward and backward."""
+        ...
+
+
+def find_trainer(callback: object) -> Any:
+    """Return the Trainer whose method is calling `callback` right now, or None."""
+    frame = sys._getframe(1)  # noqa: SLF001 - hooks are not told their Trainer
+    for _ in range(_MAX_FRAMES):
+        names = frame.f_code.co_varnames[:1]
+        owner = frame.f_locals.get(names[0]) if names else None
+        handler = getattr(owner, "callback_handler", None)
+        if handler is not None and any(
+            known is callback for known in getattr(handler, "callbacks", ())
+        ):
+            return owner
+        if frame.f_back is None:
+            return None
+        frame = frame.f_back
+    return None
+
+
+def wrap_trainer(trainer: Any, listener: Listener) -> None:
+    """Wrap `_inner_training_loop` and `training_step` of this `trainer`."""
+    _wrap_method(trainer, "_inner_training_loop", lambda run: _watch_loop(run, listener))
+    _wrap_method(trainer, "training_step", lambda run: _watch_step(run, listener))
+
+
+def _watch_loop(run: Callable[..., Any], listener: Listener) -> Callable[..., Any]:
+    def inner_training_loop(*args: Any, **kwargs: Any) -> Any:
+        listener.loop_begins(kwargs.get("resume_from_checkpoint"))
+        try:
+            return run(*args, **kwargs)
+        except BaseException as error:
+            listener.loop_raised(error)
+            raise
+
+    return inner_training_loop
+
+
+def _watch_step(run: Callable[..., Any], listener: Listener) -> Callable[..., Any]:
+    def training_step(model: Any, inputs: Any, *args: Any, **kwargs: Any) -> Any:
+        listener.micro_batch_begins()
+        loss = run(model, inputs, *args, **kwargs)
+        listener.micro_batch_ended(inputs, loss)
+        return loss
+
+    return training_step
+
+
+def _wrap_method(
+    trainer: Any, name: str, make: Callable[[Callable[..., Any]], Callable[..., Any]]
+) -> None:
+    owner = weakref.ref(trainer)
+    own = vars(trainer).get(name)  # somebody's wrapper of this instance: keep it in the chain
+    plain = getattr(type(trainer), name)
+
+    def run(*args: Any, **kwargs: Any) -> Any:
+        if own is not None:
+            return own(*args, **kwargs)
+        # Looked up at each call, so that a class patched later (Unsloth does) is still used.
+        return getattr(type(owner()), name)(owner(), *args, **kwargs)
+
+    wrapped = make(run)
+    wrapped.__name__ = name
+    wrapped.__doc__ = plain.__doc__
+    parameters = list(inspect.signature(plain).parameters.values())[1:]
+    # Batch-size finders look at the signature to call the loop.
+    wrapped.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
+    setattr(trainer, name, wrapped)
+
+
+class LossProbe:
+    """The true losses, in order, as soon as they can be had without waiting for a device.
+
+    A loss in the host's memory is had at once. One on a CUDA device is copied to pinned memory
+    behind the work that is queued there, and delivered once its event has passed. On any other
+    device it could only be read by waiting, so it is not.
+
+    Args:
+        deliver: Told of each loss, with its step.
+    """
+
+    def __init__(self, deliver: Callable[[int, float], None]) -> None:
+        self._deliver = deliver
+        self._pending: deque[tuple[int, Any, Any]] = deque(maxlen=_MAX_PENDING)
+
+    def observe(self, step: int, loss: Any) -> None:
+        """Take the loss of a micro-batch of `step`."""
+        torch = sys.modules.get("torch")
+        if torch is None or not isinstance(loss, torch.Tensor) or loss.numel() != 1:
+            return
+        if loss.device.type == "cpu":
+            self._deliver(step, float(loss.detach()))
+        elif loss.device.type == "cuda":
+            host = torch.empty((), dtype=loss.dtype, pin_memory=True)
+            host.copy_(loss.detach().reshape(()), non_blocking=True)
+            passed = torch.cuda.Event()
+            passed.record(torch.cuda.current_stream(loss.device))
+            self._pending.append((step, host, passed))
+
+    def collect(self) -> None:
+        """Deliver what has arrived; never wait for what has not."""
+        while self._pending and self._pending[0][2].query():
+            step, host, _ = self._pending.popleft()
+            self._deliver(step, float(host))

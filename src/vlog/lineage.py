@@ -1,0 +1,49 @@
+"""Which run wrote the checkpoint that another run goes on from."""
+
+from __future__ import annotations
+
+import os
+from contextlib import suppress
+from pathlib import Path
+
+import orjson
+
+from vlog.schema import EventType
+from vlog.segments import list_segments, open_segment
+
+_MARK = f'"type":"{EventType.MODEL_CHECKPOINT_SAVE}"'.encode()
+
+
+def find_checkpoint_run(log_file: Path, checkpoint: str) -> str | None:
+    """Return the id of the run that wrote `checkpoint`, as `log_file` or its folder tell.
+
+    Args:
+        log_file: The log of the run that goes on; its own family is read first.
+        checkpoint: The checkpoint's folder.
+
+    Returns:
+        The run's id, the latest if several wrote it, or None if no log there names it.
+    """
+    wanted = os.path.realpath(checkpoint)
+    others = sorted(log_file.parent.glob("*.jsonl")) if log_file.parent.is_dir() else []
+    for log in (log_file, *(other for other in others if other != log_file)):
+        found = None
+        for part in (*(segment.path for segment in list_segments(log)), log):
+            found = _last_writer(part, wanted) or found
+        if found is not None:
+            return found
+    return None
+
+
+def _last_writer(part: Path, wanted: str) -> str | None:
+    found: str | None = None
+    # Foreign or damaged files in the folder name no run: that is an answer, not a fault.
+    with suppress(OSError, ValueError), open_segment(part) as stream:
+        for line in stream:
+            if _MARK not in line:
+                continue
+            with suppress(orjson.JSONDecodeError, AttributeError, TypeError):
+                entry = orjson.loads(line)
+                if os.path.realpath(entry.get("checkpoint", {}).get("path") or "/") == wanted:
+                    found = entry.get("run_id", found)
+    return found

@@ -1,0 +1,42 @@
+"""The monitor's latest reading, spliced into step entries."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from vlog.schema import EventType
+from vlog.verbosity import Verbosity
+
+if TYPE_CHECKING:
+    from structlog.typing import EventDict
+
+    from vlog.clock import Clock
+    from vlog.resources import Monitor
+
+_EVERY_STEPS = {Verbosity.MEDIUM: 5, Verbosity.HIGH: 1, Verbosity.ULTRA: 1}
+
+
+class AddResources:
+    """Add `resource_usage` and its age: every 5th step at medium, every step from high on.
+
+    Args:
+        monitor: Where the reading lies.
+        clock: Tells its age.
+        verbosity: The run's.
+    """
+
+    def __init__(self, monitor: Monitor, clock: Clock, verbosity: Verbosity) -> None:
+        self._monitor = monitor
+        self._clock = clock
+        self._every_steps = _EVERY_STEPS.get(verbosity, 0)
+
+    def __call__(self, _logger: Any, _method: str, event_dict: EventDict) -> EventDict:
+        """Return `event_dict` with the reading, if it is a step's turn and there is one."""
+        if event_dict["type"] != EventType.TRAINING_STEP_COMPLETE or not self._every_steps:
+            return event_dict
+        reading = self._monitor.latest
+        if reading is not None and event_dict["step"] % self._every_steps == 0:
+            event_dict["resource_usage"] = reading
+            age = self._clock.monotonic() - reading.taken
+            event_dict["resource_age_seconds"] = round(max(age, 0.0), 3)
+        return event_dict

@@ -1,0 +1,62 @@
+"""The trends of memory, step time and loss, in step entries."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from vlog.schema import EventType
+from vlog.trends import Trend
+
+if TYPE_CHECKING:
+    from structlog.typing import EventDict
+
+    from vlog.resources import Monitor
+
+
+class AddTrends:
+    """Add `trends` to step entries.
+
+    Memory is followed over distinct readings, step time over steps, loss over logged losses.
+
+    Args:
+        monitor: Where readings come from.
+        detailed: Whether to add the window, its extremes and its slope.
+    """
+
+    def __init__(self, monitor: Monitor, *, detailed: bool) -> None:
+        self._monitor = monitor
+        self._detailed = detailed
+        self._last_reading = 0
+        self._memory = Trend("readings")
+        self._step_time = Trend("steps")
+        self._loss = Trend("logged losses")
+
+    def __call__(self, _logger: Any, _method: str, event_dict: EventDict) -> EventDict:
+        """Return `event_dict`, with trends if it is a step's entry."""
+        loss = event_dict.get("metrics", {}).get("loss")
+        kind = event_dict["type"]
+        if isinstance(loss, float) and kind in _WITH_LOSS:
+            self._loss.add(loss)
+        if kind != EventType.TRAINING_STEP_COMPLETE:
+            return event_dict
+        self._step_time.add(event_dict["timing"]["step_time_seconds"])
+        self._take_reading()
+        trends = {
+            "memory_usage_trend": self._memory.summary(self._detailed),
+            "step_time_trend": self._step_time.summary(self._detailed),
+            "loss_trend": self._loss.summary(self._detailed),
+        }
+        event_dict["trends"] = {name: fields for name, fields in trends.items() if fields}
+        return event_dict
+
+    def _take_reading(self) -> None:
+        reading = self._monitor.latest
+        if reading is None or reading.number == self._last_reading:
+            return
+        self._last_reading = reading.number
+        usage = reading.values.get("memory", {}).get("usage_percent")
+        if usage is not None:
+            self._memory.add(usage)
+
+
+_WITH_LOSS = (EventType.TRAINING_STEP_COMPLETE, EventType.TRAINING_METRICS_UPDATE)

@@ -1,0 +1,204 @@
+"""How far a run is, how fast it goes and when it will end: the arithmetic behind its entries."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+from vlog.clock import Clock, iso_timestamp
+from vlog.timing import (
+    DATA_WAIT,
+    FORWARD_BACKWARD,
+    LOGGING,
+    OPTIMIZER,
+    MovingSum,
+    PhaseLedger,
+    Schedule,
+    StepTimes,
+    Tally,
+    eta_seconds,
+)
+from vlog.verbosity import Verbosity
+
+class Progress:
+    """Count the steps, losses, evaluations and checkpoints of one run.
+
+    Args:
+        clock: Tells when the run will end.
+        ledger: Tells how long the step, the evaluation and the checkpoint took.
+
+    Attributes:
+        steps: Steps of this run.
+        evaluations: Number and seconds of the evaluations.
+        checkpoints: Number and seconds of the checkpoints.
+    """
+
+    def __init__(self, clock: Clock, ledger: PhaseLedger) -> None:
+        self._clock = clock
+        self._ledger = ledger
+        self._schedule = Schedule()
+        self._started: float | None = None
+        self._last_logged_step = 0
+        self.steps = 0
+        self.evaluations = Tally()
+        self.checkpoints = Tally()
+        self._times = StepTimes()
+        self._samples = self._tokens = 0
+        self._recent_seconds, self._recent_samples = MovingSum(), MovingSum()
+        self._recent_tokens = MovingSum()
+        self._step_seconds = 0.0
+        self._final_loss: float | None = None
+        self._best_loss = math.inf
+        self.epoch_begin()
+
+    def start(self, schedule: Schedule, start_step: int) -> None:
+        """Begin to count, at `start_step` of the whole training."""
+        self._schedule = schedule
+        self._started = self._clock.monotonic()
+        self._last_logged_step = start_step
+
+    def epoch_begin(self) -> None:
+        """Begin to count an epoch."""
+        self._epoch_started = self._clock.monotonic()
+        self._epoch_steps = 0
+        self._epoch_step_seconds = 0.0
+        self._epoch_loss = self._epoch_loss_steps = 0.0
+
+    def epoch_fields(self) -> dict[str, Any]:
+        """Return `steps`, `timing` and `metrics` (mean of the logged losses) of the epoch."""
+        timing = {"epoch_seconds": round(self._clock.monotonic() - self._epoch_started, 6)}
+        if self._epoch_steps:
+            mean = self._epoch_step_seconds / self._epoch_steps
+            timing["avg_step_time_seconds"] = round(mean, 6)
+        fields: dict[str, Any] = {"steps": self._epoch_steps, "timing": timing}
+        if self._epoch_loss_steps:
+            fields["metrics"] = {"loss": self._epoch_loss / self._epoch_loss_steps}
+        return fields
+
+    def step_complete(
+        self, step: int, samples: int, tokens: int, verbosity: Verbosity
+    ) -> dict[str, Any]:
+        """Count a step and return its `timing`."""
+        parts = {
+            "data_wait_seconds": self._ledger.take(DATA_WAIT),
+            "forward_backward_seconds": self._ledger.take(FORWARD_BACKWARD),
+            "optimizer_seconds": self._ledger.take(OPTIMIZER),
+        }
+        seconds = sum(parts.values())
+        self.steps += 1
+        self._epoch_steps += 1
+        self._epoch_step_seconds += seconds
+        self._step_seconds += seconds
+        self._samples += samples
+        self._tokens += tokens
+        self._times.add(seconds)
+        self._recent_seconds.add(seconds)
+        self._recent_samples.add(samples)
+        self._recent_tokens.add(tokens)
+        timing = self._basic_timing(step, seconds)
+        if verbosity <= Verbosity.HIGH:
+            timing |= self._detailed_timing(parts)
+        return {name: _rounded(value) for name, value in timing.items()}
+
+    def _basic_timing(self, step: int, seconds: float) -> dict[str, Any]:
+        timing: dict[str, Any] = {
+            "step_time_seconds": seconds,
+            "avg_step_time_seconds": self._times.mean,
+            "elapsed_seconds": self.duration_seconds,
+        }
+        eta = self._eta_seconds(step)
+        if eta is not None:
+            timing["eta_minutes"] = eta / 60
+            timing["estimated_completion"] = iso_timestamp(self._clock.wall() + eta)
+        recent = self._recent_seconds.total
+        if recent > 0 and self._samples:
+            timing["samples_per_second"] = self._recent_samples.total / recent
+        if recent > 0 and self._tokens:
+            timing["tokens_per_second"] = self._recent_tokens.total / recent
+        return timing
+
+    def _detailed_timing(self, parts: dict[str, float]) -> dict[str, float]:
+        recent = self._times.recent
+        return {
+            "median_step_time_seconds": recent.median,
+            "std_step_time_seconds": recent.std,
+            "min_step_time_seconds": recent.min,
+            "max_step_time_seconds": recent.max,
+            **parts,
+        }
+
+    def _eta_seconds(self, step: int) -> float | None:
+        logging = self._ledger.totals[LOGGING] / self.steps
+        return eta_seconds(
+            self._schedule,
+            step,
+            self._times.recent.mean + logging,
+            self.evaluations.mean,
+            self.checkpoints.mean,
+        )
+
+    def log_loss(self, loss: Any, step: int) -> int:
+        """Note a logged loss and return how many steps it is the mean of."""
+        window = max(step - self._last_logged_step, 1)
+        self._last_logged_step = step
+        if isinstance(loss, (int, float)):
+            self._final_loss = loss
+            if math.isfinite(loss):
+                self._best_loss = min(self._best_loss, loss)
+                self._epoch_loss += loss * window
+                self._epoch_loss_steps += window
+        return window
+
+    def fields(self, step: int) -> dict[str, Any]:
+        """Return `progress` after `step`; empty where no total is known."""
+        total = self._schedule.total_steps
+        if not total:
+            return {}
+        return {
+            "progress_percent": round(min(100 * step / total, 100.0), 4),
+            "total_steps": total,
+            "remaining_steps": self._schedule.remaining_steps(step),
+        }
+
+    @property
+    def duration_seconds(self) -> float:
+        """Seconds since `start`; 0.0 before it."""
+        return 0.0 if self._started is None else self._clock.monotonic() - self._started
+
+    def statistics(self, alerts: int) -> dict[str, Any]:
+        """Return the run in numbers, as it ends."""
+        found: dict[str, Any] = {
+            "steps": self.steps,
+            "duration_seconds": self.duration_seconds,
+            "evaluations": self.evaluations.count,
+            "checkpoints": self.checkpoints.count,
+            "alerts": alerts,
+            "phases": self._ledger.as_fields(),
+        }
+        if self._schedule.total_steps:
+            found["total_steps"] = self._schedule.total_steps
+        for name, count in (("samples", self._samples), ("tokens", self._tokens)):
+            if count and self._step_seconds:
+                found[name] = count
+                found[f"{name}_per_second"] = count / self._step_seconds
+        if self._final_loss is not None:
+            found["final_loss"] = self._final_loss
+        if math.isfinite(self._best_loss):
+            found["best_loss"] = self._best_loss
+        if self.steps:
+            found["step_time"] = self._step_time()
+        return {name: _rounded(value) for name, value in found.items()}
+
+    def _step_time(self) -> dict[str, float]:
+        times = self._times
+        return {
+            "mean_seconds": round(times.mean, 6),
+            "median_seconds": round(times.recent.median, 6),
+            "std_seconds": round(times.std, 6),
+            "min_seconds": round(times.min, 6),
+            "max_seconds": round(times.max, 6),
+        }
+
+
+def _rounded(value: Any) -> Any:
+    return round(value, 6) if isinstance(value, float) else value

@@ -1,0 +1,167 @@
+"""Entries back from a log: all that are there, or those to come."""
+
+from __future__ import annotations
+
+import errno
+import os
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import orjson
+
+from vlog.errors import LogReadError
+from vlog.lines import Line, LogLines, OnProblem, read_errors, whole_segment
+from vlog.segments import COMPRESSED_SUFFIX, list_segments
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Iterator
+
+    LogPath = str | os.PathLike[str]
+
+_JSON_NAMES: dict[type, str] = {
+    list: "an array",
+    str: "a string",
+    int: "a number",
+    float: "a number",
+    bool: "a boolean",
+    type(None): "null",
+}
+
+
+def read(path: LogPath, *, on_problem: OnProblem | None = None) -> Iterator[dict[str, Any]]:
+    """Return the entries of a log, oldest first, in constant memory.
+
+    What cannot be read is passed over: a torn last line, lines that are not a JSON object,
+    damaged compressed segments. A last line that is complete but for its newline counts.
+
+    Args:
+        path: The log's plain file (which may be missing while segments are there), or one
+            segment to read alone.
+        on_problem: Called for everything passed over but a torn last line.
+
+    Raises:
+        LogReadError: `path` is missing, a folder, or may not be read. Raised by this call; while
+            iterating, only when the disk fails.
+    """
+    return _entries(read_lines(path, on_problem=on_problem), on_problem)
+
+
+def follow(
+    path: LogPath,
+    *,
+    from_start: bool = True,
+    poll_seconds: float = 0.2,
+    stop: Callable[[], bool] | None = None,
+    on_problem: OnProblem | None = None,
+) -> Iterator[dict[str, Any]]:
+    """Return the entries of a log as they are written, across rotation, without an end.
+
+    The file need not exist yet. An entry is returned when its newline is there. A file that
+    somebody truncates or replaces is read from its start.
+
+    Args:
+        path: The log's plain file.
+        from_start: Whether to begin with the oldest entry instead of with the next one.
+        poll_seconds: How long to wait before looking again.
+        stop: Asked at every look; once it returns true, what is there is returned and it ends.
+        on_problem: Called for lines that are not entries.
+
+    Raises:
+        LogReadError: `path` is a folder or a compressed file. Raised by this call.
+    """
+    log_file = _as_path(path)
+    if log_file.suffix in COMPRESSED_SUFFIX.values():
+        raise LogReadError(f"{log_file} is compressed: nothing is added to it. Use read() for it.")
+    if log_file.is_dir():
+        raise LogReadError(_folder_message(log_file))
+    log = LogLines(log_file, on_problem=on_problem)
+    if not from_start:
+        log.skip_to_end()
+    return _entries(_poll_for_ever(log, poll_seconds, stop), on_problem)
+
+
+def read_lines(path: LogPath, *, on_problem: OnProblem | None = None) -> Iterator[Line]:
+    """Return the lines of a log, oldest first, whatever is in them.
+
+    Args:
+        path: As for `read`.
+        on_problem: Called for damaged compressed segments and lines over `MAX_LINE_BYTES`.
+
+    Raises:
+        LogReadError: As for `read`.
+    """
+    log_file = _as_path(path)
+    _check_readable(log_file)
+    if log_file.suffix in COMPRESSED_SUFFIX.values():
+        return _read_alone(log_file, on_problem)
+    return LogLines(log_file, on_problem=on_problem).all()
+
+
+def parse(raw: bytes) -> dict[str, Any]:
+    """Return the entry that a line holds.
+
+    Raises:
+        ValueError: the line is not a JSON object; says why.
+    """
+    entry = orjson.loads(raw)  # its JSONDecodeError is a ValueError
+    if not isinstance(entry, dict):
+        raise ValueError(f"a JSON object is expected, this is {_JSON_NAMES[type(entry)]}")  # noqa: TRY004
+    return entry
+
+
+def _read_alone(path: Path, on_problem: OnProblem | None) -> Iterator[Line]:
+    with read_errors(path):
+        yield from whole_segment(path, on_problem)
+
+
+def _entries(source: Iterable[Line], on_problem: OnProblem | None) -> Iterator[dict[str, Any]]:
+    for line in source:
+        try:
+            entry = parse(line.raw)
+        except ValueError as error:
+            if on_problem is not None and not line.is_tail and not line.raw.isspace():
+                on_problem(line.path, line.number, str(error), line.raw)
+            continue
+        yield entry
+
+
+def _poll_for_ever(
+    log: LogLines, poll_seconds: float, stop: Callable[[], bool] | None
+) -> Iterator[Line]:
+    try:
+        while True:
+            # Asked before the look: what was written before `stop` turned true is returned.
+            is_last = stop is not None and stop()
+            yield from log.poll()
+            if is_last:
+                return
+            time.sleep(poll_seconds)
+    finally:
+        log.close()
+
+
+def _as_path(path: LogPath) -> Path:
+    return Path(os.fsdecode(path))
+
+
+def _folder_message(path: Path) -> str:
+    return f"{path} is a folder. Give a log file in it, such as {path / 'NAME.jsonl'}."
+
+
+def _check_readable(path: Path) -> None:
+    try:
+        if path.is_dir():
+            raise LogReadError(_folder_message(path))
+        files = [segment.path for segment in list_segments(path)]
+        files += [path] if path.exists() else []
+    except (OSError, ValueError) as error:  # a name too long, a NUL byte in it
+        if isinstance(error, LogReadError):
+            raise
+        raise LogReadError(f"{path} cannot be read: {error}.") from error
+    if not files:
+        raise LogReadError(f"{path} does not exist. Give the path of a log that vlog wrote.")
+    for file in files:
+        if file.exists() and not os.access(file, os.R_OK):  # it may be compressed by now
+            reason = os.strerror(errno.EACCES).lower()
+            raise LogReadError(f"{file} cannot be read: {reason}. Ask its owner for read access.")

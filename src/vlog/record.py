@@ -1,0 +1,53 @@
+"""An entry inside a stdlib `LogRecord`, and as the bytes of a line.
+
+The record is a good citizen: its text is the entry's message, so that any handler of any app
+prints something sensible, and the whole entry travels in one attribute that our handlers read.
+It can be pickled by a queue handler.
+"""
+
+from __future__ import annotations
+
+import logging
+from typing import Any
+
+import orjson
+
+from vlog.resources import Reading
+from vlog.verbosity import Verbosity
+
+_ATTRIBUTE = "vlog_entry"
+# A reading is a dataclass: passed through, it reaches `_encode_other`, which has it encoded.
+_OPTIONS = orjson.OPT_APPEND_NEWLINE | orjson.OPT_PASSTHROUGH_DATACLASS
+
+
+def make_record(logger_name: str, entry: dict[str, Any]) -> logging.LogRecord:
+    """Return the record that carries `entry`.
+
+    Its level number is the tier's, so that `level: HIGH` of a handler means what it says; from
+    WARNING on it is the severity's, so that alerts pass everywhere.
+    """
+    level = logging.getLevelNamesMapping().get(entry["level"], logging.INFO)
+    if level < logging.WARNING:
+        level = Verbosity[entry["verbosity"].upper()]
+    record = logging.getLogRecordFactory()(
+        logger_name, int(level), "", 0, entry["message"], (), None, entry["type"]
+    )
+    setattr(record, _ATTRIBUTE, entry)
+    return record
+
+
+def entry_of(record: logging.LogRecord) -> dict[str, Any] | None:
+    """Return the entry that `record` carries, or None if it is somebody else's record."""
+    entry: dict[str, Any] | None = getattr(record, _ATTRIBUTE, None)
+    return entry
+
+
+def encode(entry: dict[str, Any]) -> bytes:
+    r"""Return `entry` as one line of JSON that ends in `\n`."""
+    return orjson.dumps(entry, default=_encode_other, option=_OPTIONS)
+
+
+def _encode_other(value: Any) -> Any:
+    if isinstance(value, Reading):
+        return orjson.Fragment(value.json)
+    raise TypeError(f"{type(value).__name__} was not normalized")

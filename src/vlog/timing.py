@@ -1,0 +1,302 @@
+"""Where the time of a run goes, how long a step takes, and when the run will end.
+
+Pure arithmetic on numbers of a monotonic clock: nothing here reads a clock or a device by itself
+but `PhaseLedger`, which is given one.
+"""
+
+from __future__ import annotations
+
+import math
+from bisect import bisect_left, insort
+from collections import deque
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from vlog.clock import Clock
+
+DATA_WAIT = "data_wait"
+DATA_SKIP = "data_skip"
+FORWARD_BACKWARD = "forward_backward"
+OPTIMIZER = "optimizer"
+EVALUATION = "evaluation"
+CHECKPOINT = "checkpoint"
+LOGGING = "logging"
+FINALIZE = "finalize"
+PHASES = (
+    DATA_WAIT,
+    DATA_SKIP,
+    FORWARD_BACKWARD,
+    OPTIMIZER,
+    EVALUATION,
+    CHECKPOINT,
+    LOGGING,
+    FINALIZE,
+)
+
+WARM_UP_STEPS = 2  # slow for reasons of their own: allocation, compilation, worker start
+
+
+class PhaseLedger:
+    """Give every instant of a run to exactly one phase.
+
+    Between two marks something happened that only the later mark can name: `mark(OPTIMIZER)`
+    says that all the time since the mark before was the optimizer's. So the phases of a run add
+    up to its duration, with nothing left over. Time inside vlog itself is closed off by `leave`
+    and belongs to logging.
+
+    Attributes:
+        totals: Seconds per phase since the start.
+        overhead_seconds: The part of `totals[LOGGING]` that was spent inside vlog.
+    """
+
+    def __init__(self, clock: Clock) -> None:
+        self._clock = clock
+        self.restart()
+
+    def restart(self) -> None:
+        """Forget everything and begin to count now."""
+        self.totals = dict.fromkeys(PHASES, 0.0)
+        self.overhead_seconds = 0.0
+        self._taken = dict.fromkeys(PHASES, 0.0)
+        self._last = self._clock.monotonic()
+
+    def mark(self, phase: str) -> None:
+        """Say that the time since the last mark was `phase`."""
+        now = self._clock.monotonic()
+        self.totals[phase] += now - self._last
+        self._last = now
+
+    def leave(self) -> None:
+        """Say that the time since the last mark was spent inside vlog."""
+        before = self.totals[LOGGING]
+        self.mark(LOGGING)
+        self.overhead_seconds += self.totals[LOGGING] - before
+
+    def take(self, phase: str) -> float:
+        """Return the seconds of `phase` since they were last taken."""
+        seconds = self.totals[phase] - self._taken[phase]
+        self._taken[phase] = self.totals[phase]
+        return seconds
+
+    def as_fields(self) -> dict[str, float]:
+        """Return the totals that are not zero, under the keys of an entry."""
+        return {
+            f"{phase}_seconds": round(seconds, 6)
+            for phase, seconds in self.totals.items()
+            if seconds
+        }
+
+
+class Window:
+    """Statistics of the last values, each in constant time but for one insertion.
+
+    Attributes:
+        size: How many values count, at most.
+    """
+
+    def __init__(self, size: int = 200) -> None:
+        self.size = size
+        self._values: deque[float] = deque()
+        self._sorted: list[float] = []
+        self._sum = 0.0
+        self._sum_of_squares = 0.0
+
+    def __len__(self) -> int:
+        return len(self._values)
+
+    def add(self, value: float) -> None:
+        """Take in `value` and let go of the oldest one when the window is full."""
+        if len(self._values) == self.size:
+            oldest = self._values.popleft()
+            del self._sorted[bisect_left(self._sorted, oldest)]
+            self._sum -= oldest
+            self._sum_of_squares -= oldest * oldest
+        self._values.append(value)
+        insort(self._sorted, value)
+        self._sum += value
+        self._sum_of_squares += value * value
+
+    @property
+    def mean(self) -> float:
+        """The mean; 0.0 of an empty window."""
+        return self._sum / len(self._values) if self._values else 0.0
+
+    @property
+    def median(self) -> float:
+        """The median; 0.0 of an empty window."""
+        if not self._sorted:
+            return 0.0
+        half = len(self._sorted) // 2
+        if len(self._sorted) % 2:
+            return self._sorted[half]
+        return (self._sorted[half - 1] + self._sorted[half]) / 2
+
+    @property
+    def std(self) -> float:
+        """The population standard deviation; 0.0 of an empty window."""
+        if not self._values:
+            return 0.0
+        variance = self._sum_of_squares / len(self._values) - self.mean**2
+        return math.sqrt(max(variance, 0.0))
+
+    @property
+    def min(self) -> float:
+        """The smallest value; 0.0 of an empty window."""
+        return self._sorted[0] if self._sorted else 0.0
+
+    @property
+    def max(self) -> float:
+        """The largest value; 0.0 of an empty window."""
+        return self._sorted[-1] if self._sorted else 0.0
+
+
+class StepTimes:
+    """The step times of one run, without those of warm-up once there are others.
+
+    Attributes:
+        count: Steps seen, those of warm-up included.
+        recent: The last steps.
+    """
+
+    def __init__(self) -> None:
+        self.count = 0
+        self._reset()
+
+    def _reset(self) -> None:
+        self.recent = Window()
+        self._counted = 0
+        self._mean = 0.0
+        self._squares = 0.0
+        self.min = math.inf
+        self.max = 0.0
+
+    def add(self, seconds: float) -> None:
+        """Take in the time of the next step."""
+        self.count += 1
+        if self.count == WARM_UP_STEPS + 1:
+            self._reset()
+        self.recent.add(seconds)
+        # Welford's update: exact over millions of steps, where sums of squares lose digits.
+        self._counted += 1
+        delta = seconds - self._mean
+        self._mean += delta / self._counted
+        self._squares += delta * (seconds - self._mean)
+        self.min = min(self.min, seconds)
+        self.max = max(self.max, seconds)
+
+    @property
+    def mean(self) -> float:
+        """Mean over the run in seconds; 0.0 before the first step."""
+        return self._mean
+
+    @property
+    def std(self) -> float:
+        """Population standard deviation over the run in seconds."""
+        return math.sqrt(self._squares / self._counted) if self._counted else 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class Schedule:
+    """What is planned, in steps, so that the time to come can be told.
+
+    Attributes:
+        total_steps: Steps of the whole training; None where nobody knows.
+        evaluate_every: Steps between evaluations; None without them.
+        save_every: Steps between checkpoints; None without them.
+        evaluates_at_end: Whether the last step is evaluated though it is no multiple.
+        saves_at_end: Whether the last step is saved though it is no multiple.
+    """
+
+    total_steps: int | None = None
+    evaluate_every: int | None = None
+    save_every: int | None = None
+    evaluates_at_end: bool = False
+    saves_at_end: bool = False
+
+    def remaining_steps(self, step: int) -> int | None:
+        """Return the steps after `step`."""
+        return None if self.total_steps is None else max(self.total_steps - step, 0)
+
+    def remaining_evaluations(self, step: int) -> int:
+        """Return the evaluations to come when `step` has just ended, its own included."""
+        return self._remaining(step, self.evaluate_every, self.evaluates_at_end)
+
+    def remaining_saves(self, step: int) -> int:
+        """Return the checkpoints to come when `step` has just ended, its own included."""
+        return self._remaining(step, self.save_every, self.saves_at_end)
+
+    def _remaining(self, step: int, every: int | None, at_end: bool) -> int:
+        if self.total_steps is None or not every:
+            return 0
+        planned = self.total_steps // every - (step - 1) // every
+        return max(planned + (at_end and self.total_steps % every != 0), 0)
+
+
+def eta_seconds(
+    schedule: Schedule,
+    step: int,
+    seconds_per_step: float,
+    seconds_per_evaluation: float,
+    seconds_per_save: float,
+) -> float | None:
+    """Return the seconds until the end of the training, or None without a known end.
+
+    Args:
+        schedule: What is planned.
+        step: The step that has just ended.
+        seconds_per_step: Everything that each step costs, logging included.
+        seconds_per_evaluation: Mean of those seen; 0.0 before the first one.
+        seconds_per_save: Mean of those seen; 0.0 before the first one.
+    """
+    remaining = schedule.remaining_steps(step)
+    if remaining is None:
+        return None
+    return (
+        remaining * seconds_per_step
+        + schedule.remaining_evaluations(step) * seconds_per_evaluation
+        + schedule.remaining_saves(step) * seconds_per_save
+    )
+
+
+class MovingSum:
+    """The sum of the last values, in constant time.
+
+    Args:
+        size: How many values count, at most.
+    """
+
+    def __init__(self, size: int = 200) -> None:
+        self._values: deque[float] = deque()
+        self._size = size
+        self.total = 0.0
+
+    def add(self, value: float) -> None:
+        """Take in `value` and let go of the oldest one when there are too many."""
+        self._values.append(value)
+        self.total += value
+        if len(self._values) > self._size:
+            self.total -= self._values.popleft()
+
+
+class Tally:
+    """How many values there were, and their mean.
+
+    Attributes:
+        count: Number of values.
+        total: Their sum.
+    """
+
+    def __init__(self) -> None:
+        self.count = 0
+        self.total = 0.0
+
+    def add(self, value: float) -> None:
+        """Take in `value`."""
+        self.count += 1
+        self.total += value
+
+    @property
+    def mean(self) -> float:
+        """The mean; 0.0 before the first value."""
+        return self.total / self.count if self.count else 0.0
