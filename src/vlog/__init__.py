@@ -21,8 +21,8 @@ if TYPE_CHECKING:
 __version__ = "0.1.0"
 
 __all__ = [
-    "Verbosity",
     "VerboseLoggingCallback",
+    "Verbosity",
     "__version__",
     "configure",
     "follow",

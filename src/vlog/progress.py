@@ -20,6 +20,7 @@ from vlog.timing import (
 )
 from vlog.verbosity import Verbosity
 
+
 class Progress:
     """Count the steps, losses, evaluations and checkpoints of one run.
 

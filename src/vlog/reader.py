@@ -70,12 +70,7 @@ def follow(
     Raises:
         LogReadError: `path` is a folder or a compressed file. Raised by this call.
     """
-    log_file = _as_path(path)
-    if log_file.suffix in COMPRESSED_SUFFIX.values():
-        raise LogReadError(f"{log_file} is compressed: nothing is added to it. Use read() for it.")
-    if log_file.is_dir():
-        raise LogReadError(_folder_message(log_file))
-    log = LogLines(log_file, on_problem=on_problem)
+    log = growing_lines(path, on_problem=on_problem)
     if not from_start:
         log.skip_to_end()
     return _entries(_poll_for_ever(log, poll_seconds, stop), on_problem)
@@ -96,6 +91,24 @@ def read_lines(path: LogPath, *, on_problem: OnProblem | None = None) -> Iterato
     if log_file.suffix in COMPRESSED_SUFFIX.values():
         return _read_alone(log_file, on_problem)
     return LogLines(log_file, on_problem=on_problem).all()
+
+
+def growing_lines(path: LogPath, *, on_problem: OnProblem | None = None) -> LogLines:
+    """Return the lines of a log that may be written still, or may not exist yet.
+
+    Args:
+        path: The log's plain file.
+        on_problem: As for `read_lines`.
+
+    Raises:
+        LogReadError: `path` is a folder or a compressed file.
+    """
+    log_file = _as_path(path)
+    if log_file.suffix in COMPRESSED_SUFFIX.values():
+        raise LogReadError(f"{log_file} is compressed: nothing is added to it. Read it instead.")
+    if log_file.is_dir():
+        raise LogReadError(_folder_message(log_file))
+    return LogLines(log_file, on_problem=on_problem)
 
 
 def parse(raw: bytes) -> dict[str, Any]:

@@ -182,7 +182,7 @@ class Recorder:
         total = schedule.total_steps
         self.record(
             EventType.TRAINING_START,
-            f"🚀 Training starts: step {start_step} of {total if total else 'an unknown number'}",
+            f"🚀 Training starts: step {start_step} of {total or 'an unknown number'}",
             **({"total_steps": total} if total else {}),
             start_step=start_step,
             num_epochs=num_epochs,

@@ -63,7 +63,11 @@ class SampleRun:
         self.add(
             "training_initialization",
             arguments={"max_steps": self.steps},
-            model={"class": "x.Llama", "total_parameters": 1_200_000, "trainable_parameters": 12_000},
+            model={
+                "class": "x.Llama",
+                "total_parameters": 1_200_000,
+                "trainable_parameters": 12_000,
+            },
             dataset={"train": {"type": "x.Dataset", "size": 800}},
         )
         self.seconds += 8
@@ -71,7 +75,8 @@ class SampleRun:
 
     def train(self, steps=None):
         """Append steps up to `steps`, the evaluation at half way among them."""
-        for self.step in range(self.step + 1, (steps or self.steps) + 1):
+        for step in range(self.step + 1, (steps or self.steps) + 1):
+            self.step = step
             self.seconds += 2
             self.add_step()
             if 2 * self.step == self.steps:

@@ -65,7 +65,6 @@ class RunCollector:
         summary.time.started = summary.time.started or timestamp
         summary.time.last = timestamp or summary.time.last
         summary.started.pid = summary.started.pid or integer_at(entry, "pid")
-        summary.started.verbosity = summary.started.verbosity or text_at(entry, "verbosity")
         self._add_progress(entry)
         if "alert" in entry:
             self._add_alert(entry)
@@ -99,6 +98,9 @@ class RunCollector:
         progress.epoch = epoch if epoch is not None else progress.epoch
         section = object_at(entry, "progress") or entry  # at the top level in the standard log
         total, percent = integer_at(section, "total_steps"), number_at(section, "progress_percent")
+        remaining = integer_at(section, "remaining_steps")
+        if total is None and remaining is not None and step is not None:
+            total = step + remaining
         progress.total_steps = total or progress.total_steps
         progress.percent = percent if percent is not None else progress.percent
 
@@ -185,9 +187,11 @@ class RunCollector:
     def _add_eta(self, entry: dict[str, Any], timing: dict[str, Any]) -> None:
         """Keep what the first step entry of the second half predicts."""
         progress, time = self.summary.progress, self.summary.time
+        if time.eta_check is not None or not progress.total_steps:
+            return
         eta = number_at(timing, "eta_minutes")
         eta = number_at(entry, "eta_minutes") if eta is None else eta
-        if time.eta_check is not None or eta is None or not progress.total_steps:
+        if eta is None:
             return
         step = progress.step or 0
         if 2 * (step - progress.start_step) >= progress.total_steps - progress.start_step:

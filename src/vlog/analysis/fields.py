@@ -24,9 +24,9 @@ def value_at(entry: object, *keys: str) -> Any:
 def number_at(entry: object, *keys: str) -> float | None:
     """Return the finite number behind nested keys; None for anything else."""
     value = value_at(entry, *keys)
-    if isinstance(value, bool) or not isinstance(value, int | float):
-        return None
-    return value if math.isfinite(value) else None
+    if type(value) is float:
+        return value if math.isfinite(value) else None
+    return value if type(value) is int else None  # a boolean is no number
 
 
 def integer_at(entry: object, *keys: str) -> int | None:

@@ -33,7 +33,7 @@ class ErrorLogHandler(logging.FileHandler):
         self._has_complained = False
 
     def _open(self) -> IO[str]:  # type: ignore[override]  # typeshed wants the concrete wrapper
-        return open(  # noqa: SIM115, PTH123 - kept open by the handler; `opener` sets the mode
+        return open(
             self.baseFilename,
             self.mode,
             encoding=self.encoding,

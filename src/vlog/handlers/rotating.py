@@ -92,8 +92,6 @@ class RotatingJsonlHandler(ConcurrentRotatingFileHandler):  # type: ignore[misc]
 
     def handleError(self, record: logging.LogRecord) -> None:  # noqa: N802 - stdlib's name
         """Report the error at hand and the record that is lost by it."""
-
-
         self._is_torn = True  # perhaps: the next write looks
         self._report(f"an entry could not be written to {self.baseFilename}", sys.exc_info()[1])
 

@@ -8,7 +8,7 @@ comes before normalizing, and nothing leaves without being redacted.
 from __future__ import annotations
 
 from vlog.processors.context import AddContext, Stamp
-from vlog.processors.normalize import redact_secrets, normalize_values
+from vlog.processors.normalize import normalize_values, redact_secrets
 from vlog.processors.resources import AddResources
 from vlog.processors.trends import AddTrends
 
@@ -17,6 +17,6 @@ __all__ = [
     "AddResources",
     "AddTrends",
     "Stamp",
-    "redact_secrets",
     "normalize_values",
+    "redact_secrets",
 ]

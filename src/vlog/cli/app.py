@@ -1,0 +1,247 @@
+"""The commands, their options and exit codes.
+
+0: fine. 1: `validate` found an invalid log. 2: wrong usage, or a file that cannot be used.
+130: stopped by Ctrl-C. 141: nobody reads the output any more.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import functools
+import importlib.resources
+import os
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+import vlog
+from vlog.cli.screen import Cell, Screen, print_error, print_note
+from vlog.errors import ConfigurationError, LogReadError, VlogError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from vlog.analysis.run_summary import RunSummary
+    from vlog.analysis.summary import Summary
+
+INVALID, UNUSABLE, BROKEN_PIPE = 1, 2, 141
+
+app = typer.Typer(
+    name="vlog",
+    help="Structured logs of model training: look at them, check them, follow them.",
+    add_completion=False,
+    no_args_is_help=True,
+    rich_markup_mode=None,
+    pretty_exceptions_enable=False,
+)
+
+Log = Annotated[Path, typer.Argument(metavar="LOG", help="The log's plain file, or one segment.")]
+AsJson = Annotated[bool, typer.Option("--json", help="Print JSON, and nothing else.")]
+
+
+def run() -> None:
+    """Run the command that the process's arguments name, and exit."""
+    for stream in (sys.stdout, sys.stderr):
+        stream.reconfigure(errors="backslashreplace")  # type: ignore[union-attr]
+    app(prog_name="python -m vlog" if sys.argv[0].endswith("__main__.py") else "vlog")
+
+
+def _command(function: Callable[..., None]) -> Callable[..., None]:
+    """Register a command whose errors are a line on standard error and an exit code."""
+
+    @functools.wraps(function)
+    def guarded(*args: Any, **options: Any) -> None:
+        try:
+            function(*args, **options)
+            sys.stdout.flush()
+        except VlogError as error:
+            print_error(error)
+            raise typer.Exit(UNUSABLE) from error
+        except BrokenPipeError as error:
+            # What is left in the buffer would fail once more at the interpreter's exit.
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+            raise typer.Exit(BROKEN_PIPE) from error
+
+    return app.command()(guarded)
+
+
+def _print_version(is_asked: bool) -> None:
+    if is_asked:
+        Screen().line(Cell(f"vlog {vlog.__version__}"))
+        raise typer.Exit
+
+
+@app.callback()
+def _options(
+    version: Annotated[
+        bool,
+        typer.Option(
+            "--version", callback=_print_version, is_eager=True, help="Print the version."
+        ),
+    ] = False,
+) -> None:
+    pass
+
+
+@_command
+def summary(
+    log: Log,
+    run_id: Annotated[
+        str | None,
+        typer.Option("--run", metavar="RUN_ID", help="The run; the last one if left out."),
+    ] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Say what ran, how far it came, and how it ended."""
+    from vlog.analysis.summary import summarize  # noqa: PLC0415
+
+    _print_summary(summarize(log), run_id, as_json=as_json)
+
+
+def _print_summary(found: Summary, run_id: str | None, *, as_json: bool) -> None:
+    from vlog.cli.summary_view import print_summary  # noqa: PLC0415
+
+    if not found.entries:
+        count = found.unreadable_lines
+        what = f"{count} unreadable lines and no entry" if count else "no entries"
+        raise LogReadError(f"{found.path} has {what}: it is no log of vlog, or nothing ran yet.")
+    run = _choose_run(found, run_id)
+    if as_json:
+        found.runs = found.runs if run_id is None or run is None else [run]
+        Screen().json(found)
+    else:
+        print_summary(Screen(), found, run)
+
+
+def _choose_run(found: Summary, run_id: str | None) -> RunSummary | None:
+    if run_id is None:
+        return found.last_run
+    for each in reversed(found.runs):
+        if each.run_id == run_id:
+            return each
+    known = ", ".join(str(each.run_id) for each in found.runs[-20:])
+    raise ConfigurationError(f"No run {run_id!r} in this log. Expected one of: {known}.")
+
+
+@_command
+def validate(
+    logs: Annotated[list[Path], typer.Argument(metavar="LOG...", help="The logs to check.")],
+    as_json: AsJson = False,
+) -> None:
+    """Check every line against the schema, and that no entry is missing."""
+    from vlog.analysis.validate import validate as check  # noqa: PLC0415
+    from vlog.cli.validation_view import print_report  # noqa: PLC0415
+
+    screen, reports, has_errors = Screen(), [], False
+    for log in logs:
+        try:
+            reports.append(check(log))
+        except LogReadError as error:
+            print_error(error)
+            has_errors = True
+            continue
+        if not as_json:
+            print_report(screen, reports[-1])
+    is_valid = all(report.is_valid for report in reports)
+    if as_json:
+        found = [{**dataclasses.asdict(each), "is_valid": each.is_valid} for each in reports]
+        screen.json({"is_valid": is_valid and not has_errors, "logs": found})
+    if has_errors or not is_valid:
+        sys.stdout.flush()
+        raise typer.Exit(UNUSABLE if has_errors else INVALID)
+
+
+@_command
+def tail(
+    log: Log,
+    *,
+    follow: Annotated[
+        bool, typer.Option("-f", "--follow", help="Go on with new entries until Ctrl-C.")
+    ] = False,
+    count: Annotated[int, typer.Option("-n", "--lines", min=0, help="How many entries.")] = 10,
+    types: Annotated[
+        list[str] | None, typer.Option("--type", help="Only entries of this type; repeatable.")
+    ] = None,
+    level: Annotated[
+        str | None, typer.Option("--level", help="Only this severity and worse: WARNING, say.")
+    ] = None,
+    verbosity: Annotated[
+        str | None, typer.Option("--verbosity", help="Only what this verbosity writes: low, say.")
+    ] = None,
+    raw: Annotated[bool, typer.Option("--raw", help="Print the lines as they are.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="The same as --raw.")] = False,
+) -> None:
+    """Print the last entries, one line each."""
+    from vlog.cli.filters import Filter  # noqa: PLC0415
+    from vlog.cli.tail import Tail  # noqa: PLC0415
+
+    wanted = Filter.parse(types or [], level, verbosity)
+    view = Tail(Screen(), wanted, is_raw=raw or as_json)
+    if follow:
+        view.follow(log, count)
+    view.show(log, count)
+    if view.unreadable:
+        sys.stdout.flush()
+        lines = "1 line" if view.unreadable == 1 else f"{view.unreadable} lines"
+        print_note(f"left out {lines} of {log} that cannot be read: see `vlog validate`.")
+
+
+@_command
+def levels(as_json: AsJson = False) -> None:
+    """Show what each verbosity writes."""
+    from vlog.cli.levels import levels as table  # noqa: PLC0415
+    from vlog.cli.levels import print_levels  # noqa: PLC0415
+
+    if as_json:
+        Screen().json(table())
+    else:
+        print_levels(Screen())
+
+
+@_command
+def init(
+    path: Annotated[
+        Path, typer.Argument(metavar="[PATH]", help="The file to write, or a folder for it.")
+    ] = Path("logging.yaml"),
+    force: Annotated[bool, typer.Option("--force", help="Overwrite the file.")] = False,
+    as_json: AsJson = False,
+) -> None:
+    """Write the default configuration to a file, to be changed."""
+    target = path / "logging.yaml" if path.is_dir() else path
+    content = importlib.resources.files("vlog").joinpath("logging.yaml").read_bytes()
+    try:
+        with target.open("wb" if force else "xb") as stream:
+            stream.write(content)
+    except FileExistsError as error:
+        raise ConfigurationError(f"{target} exists already. --force overwrites it.") from error
+    except (OSError, ValueError) as error:
+        raise ConfigurationError(f"{target} cannot be written: {error}.") from error
+    if as_json:
+        Screen().json({"path": str(target)})
+    else:
+        Screen().line(Cell(f"wrote {target}"))
+
+
+@_command
+def demo(
+    folder: Annotated[Path, typer.Option("--folder", help="Where its files go.")] = Path(
+        "vlog-demo"
+    ),
+    steps: Annotated[int, typer.Option("--steps", min=1, help="Training steps.")] = 200,
+    verbosity: Annotated[str, typer.Option("--verbosity", help="What is written.")] = "high",
+    as_json: AsJson = False,
+) -> None:
+    """Train a small model on this machine and look at its log."""
+    from vlog.analysis.summary import summarize  # noqa: PLC0415
+    from vlog.demo import run_demo  # noqa: PLC0415
+
+    # Its progress is for people: with --json it leaves standard output alone.
+    with contextlib.redirect_stdout(sys.stderr) if as_json else contextlib.nullcontext():
+        log = run_demo(folder, steps, verbosity)
+    _print_summary(summarize(log), None, as_json=as_json)
+    if not as_json:
+        Screen().line()
+        Screen().line(Cell(f"The log: {log}", "bold"))

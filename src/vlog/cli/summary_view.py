@@ -1,0 +1,277 @@
+"""`vlog summary` as people read it."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from vlog.analysis.fields import integer_at, number_at, object_at, text_at, time_of
+from vlog.analysis.run_summary import State
+from vlog.cli.screen import Cell
+from vlog.cli.units import NONE, duration, number, percent, size, whole
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from vlog.analysis.run_summary import Alert, Range, RunSummary
+    from vlog.analysis.summary import Summary
+    from vlog.cli.screen import Screen
+
+    Rows = Iterator[tuple[str, Cell]]
+
+_STATE_STYLES = {
+    State.COMPLETE: "bold green",
+    State.RUNNING: "bold blue",
+    State.INTERRUPTED: "bold yellow",
+    State.FAILED: "bold red",
+    State.ENDED_ABNORMALLY: "bold red",
+    State.UNKNOWN: "bold yellow",
+}
+_VERSIONS = ("python", "vlog-training", "torch", "transformers", "trl", "cuda")
+_BAR_CELLS = 20
+_MB = 2**20
+
+
+def print_summary(screen: Screen, summary: Summary, run: RunSummary | None) -> None:
+    """Print what is known of a run and its log."""
+    if len(summary.runs) > 1:
+        _print_runs(screen, summary, run)
+    if run is None:
+        screen.line(Cell("No run is in this log: only log records.", "yellow"))
+    else:
+        _print_run(screen, run)
+    screen.section("Files")
+    screen.pairs(_files(summary, run))
+
+
+def _print_run(screen: Screen, run: RunSummary) -> None:
+    screen.section("Run")
+    screen.pairs(_run(run))
+    screen.section("Progress")
+    screen.pairs(_progress(run))
+    screen.section("Loss")
+    screen.pairs(_loss(run))
+    screen.section("Time")
+    screen.pairs(_time(run))
+    _print_phases(screen, run)
+    if run.resources.readings:
+        screen.section("Resources")
+        screen.pairs(_resources(run))
+    screen.section("Alerts")
+    if run.alerts:
+        screen.pairs(_alert(alert) for alert in run.alerts)
+    else:
+        screen.line(Cell("  none", "green"))
+
+
+def _print_runs(screen: Screen, summary: Summary, focus: RunSummary | None) -> None:
+    screen.section(f"Runs in this log: {len(summary.runs)}")
+    screen.line()
+    screen.table(
+        ["run", "started", "steps", "last loss", "state"],
+        [
+            [
+                Cell(run.run_id or NONE, "bold" if run is focus else ""),
+                Cell(_moment(run.time.started)),
+                Cell(_out_of(run.progress.step, run.progress.total_steps)),
+                Cell(number(run.loss.last)),
+                Cell(run.state, _STATE_STYLES[run.state]),
+            ]
+            for run in summary.runs
+        ],
+    )
+
+
+def _run(run: RunSummary) -> Rows:
+    started = run.started
+    yield "state", Cell(run.state.upper(), _STATE_STYLES[run.state])
+    yield "", Cell(run.ending)
+    if run.run_id is not None:
+        rank = f", rank {run.rank}" if run.rank else ""
+        yield "run", Cell(f"{run.run_id}{rank}")
+    for name, value in started.links.items():
+        yield name.replace("_", " "), Cell(value)
+    host = f" on {started.host}" if started.host else ""
+    yield "started", Cell(f"{_moment(run.time.started)}{host}")
+    last = (
+        "last entry"
+        if run.state in (State.RUNNING, State.ENDED_ABNORMALLY, State.UNKNOWN)
+        else "ended"
+    )
+    yield last, Cell(_moment(run.time.last))
+    if started.command:
+        yield "command", Cell(" ".join(started.command))
+    versions = [
+        f"{name} {started.versions[name]}" for name in _VERSIONS if name in started.versions
+    ]
+    if versions:
+        yield "versions", Cell(", ".join(versions))
+    commit = text_at(started.git, "commit")
+    if commit:
+        yield "git", Cell(f"{text_at(started.git, 'branch') or 'detached'} at {commit[:10]}")
+    if run.model:
+        yield "model", Cell(_model(run.model))
+    for name in ("train", "eval"):
+        dataset = object_at(run.dataset, name)
+        if dataset:
+            yield f"{name} data", Cell(_dataset(dataset))
+    if started.verbosity:
+        yield "verbosity", Cell(started.verbosity)
+
+
+def _model(model: dict[str, Any]) -> str:
+    name = (text_at(model, "class") or "?").rpartition(".")[2]
+    total, trainable = (number_at(model, f"{which}_parameters") for which in ("total", "trainable"))
+    if total is None:
+        return name
+    if trainable is None or trainable == total:
+        return f"{name}, {whole(total)} parameters"
+    share = percent(100 * trainable / total) if total else NONE
+    return f"{name}, {whole(total)} parameters, {whole(trainable)} of them trained ({share})"
+
+
+def _dataset(dataset: dict[str, Any]) -> str:
+    name = (text_at(dataset, "type") or "?").rpartition(".")[2]
+    count = integer_at(dataset, "size")
+    return f"{name}, size unknown" if count is None else f"{name}, {whole(count)} samples"
+
+
+def _progress(run: RunSummary) -> Rows:
+    progress, evaluations, checkpoints = run.progress, run.evaluations, run.checkpoints
+    share = f" ({percent(progress.percent)})" if progress.percent is not None else ""
+    yield "steps", Cell(f"{_out_of(progress.step, progress.total_steps)}{share}")
+    if progress.start_step:
+        yield "", Cell(f"the first {whole(progress.start_step)} by earlier runs", "dim")
+    if progress.epoch is not None:
+        of = f" of {number(progress.num_epochs)}" if progress.num_epochs else ""
+        yield "epoch", Cell(f"{number(progress.epoch)}{of}")
+    if progress.samples:
+        tokens = f", {whole(progress.tokens)} tokens" if progress.tokens else ""
+        yield "samples", Cell(f"{whole(progress.samples)}{tokens}")
+    yield "evaluations", Cell(whole(evaluations.count))
+    written = size(checkpoints.total_size_mb * _MB)
+    made = f", {written} in all" if checkpoints.total_size_mb else ""
+    yield "checkpoints", Cell(f"{whole(checkpoints.count)}{made}")
+
+
+def _loss(run: RunSummary) -> Rows:
+    loss, evaluations = run.loss, run.evaluations
+    yield "first, last", Cell(f"{number(loss.first)} → {number(loss.last)}")
+    yield "best", Cell(_at_step(loss.best, loss.best_step))
+    if loss.non_finite:
+        yield (
+            "not finite",
+            Cell(f"{whole(loss.non_finite)} losses were nan or infinite", "bold red"),
+        )
+    yield "learning rate", Cell(number(run.learning_rate))
+    yield "gradient norm", Cell(number(run.grad_norm))
+    if evaluations.best_loss is not None:
+        yield "best eval_loss", Cell(_at_step(evaluations.best_loss, evaluations.best_step))
+    metrics = [name for name in evaluations.last if number_at(evaluations.last, name) is not None]
+    quality = [name for name in metrics if not name.endswith(("_runtime", "_per_second", "epoch"))]
+    for name in quality[:8]:
+        yield f"last {name}", Cell(number(number_at(evaluations.last, name)))
+
+
+def _time(run: RunSummary) -> Rows:
+    time, step = run.time, run.time.step_time
+    yield "training", Cell(duration(time.duration_seconds))
+    yield "step, median", Cell(f"{duration(step.median)} (mean {duration(step.mean)})")
+    extremes = [("fastest", step.min), ("95 % below", step.p95), ("slowest", step.max)]
+    known = [f"{name} {duration(value)}" for name, value in extremes if value is not None]
+    if known:
+        yield "", Cell(", ".join(known), "dim")
+    rates = [("samples", time.samples_per_second), ("tokens", time.tokens_per_second)]
+    throughput = ", ".join(f"{number(rate)} {name}/s" for name, rate in rates if rate)
+    if throughput:
+        yield "throughput", Cell(throughput)
+    check = time.eta_check
+    if check is not None:
+        actual = check.actual_minutes
+        came = "not at its end" if actual is None else f"it took {duration(60 * actual)}"
+        predicted = duration(60 * check.predicted_minutes)
+        yield "ETA check", Cell(f"at step {whole(check.step)}: {predicted} to go; {came}")
+    overhead = run.overhead
+    if overhead.training_thread_seconds is not None:
+        share = percent(overhead.training_thread_percent)
+        yield "vlog itself", Cell(f"{duration(overhead.training_thread_seconds)} ({share})")
+    if overhead.failed:
+        yield "", Cell(f"{whole(overhead.failed)} calls into vlog failed", "bold red")
+
+
+def _print_phases(screen: Screen, run: RunSummary) -> None:
+    phases, total = run.time.phases, run.time.duration_seconds
+    if not phases or not total:
+        return
+    screen.line()
+    rows = []
+    for name, seconds in phases.items():
+        share = 100 * seconds / total
+        bar = "█" * round(_BAR_CELLS * min(share, 100) / 100) if screen.is_terminal else ""
+        cells = f"{duration(seconds):>12} {percent(share):>8}  "
+        rows.append((name.replace("_", " "), cells, bar))
+    width = max(len(name) for name, *_ in rows)
+    for name, cells, bar in rows:
+        screen.line(Cell(f"  {name:<{width}}", "dim"), Cell(cells), Cell(bar, "cyan"))
+
+
+def _resources(run: RunSummary) -> Rows:
+    resources = run.resources
+    yield "memory", Cell(_range(resources.memory_percent, percent))
+    if resources.memory_used_gb.peak is not None:
+        yield "", Cell(_range(resources.memory_used_gb, _gb), "dim")
+    yield "process memory", Cell(_range(resources.process_memory_gb, _gb))
+    yield "processor", Cell(_range(resources.cpu_percent, percent))
+    yield "readings", Cell(whole(resources.readings), "dim")
+
+
+def _range(values: Range, unit: Any) -> str:
+    return f"mean {unit(values.mean)}, peak {unit(values.peak)}"
+
+
+def _gb(value: float | None) -> str:
+    return NONE if value is None else f"{value:.2f} GB"
+
+
+def _alert(alert: Alert) -> tuple[str, Cell]:
+    times = f"{alert.count} times, first " if alert.count > 1 else ""
+    step = (
+        f"at step {alert.first_step}" if alert.first_step is not None else "before the first step"
+    )
+    if alert.is_active:
+        over, style = "not over", "yellow"
+    else:
+        over, style = f"over after {duration(alert.active_seconds)}", ""
+    message = f": {alert.message}" if alert.message else ""
+    return alert.name, Cell(f"{times}{step}, {over}{message}", style)
+
+
+def _files(summary: Summary, run: RunSummary | None) -> Rows:
+    for file in summary.files[-1:]:
+        yield "log", Cell(f"{file.path} ({size(file.bytes)})")
+    if len(summary.files) > 1:
+        older = summary.files[:-1]
+        total = sum(file.bytes for file in older)
+        yield "segments", Cell(f"{len(older)} older, from {older[0].path} ({size(total)})")
+    yield "entries", Cell(whole(summary.entries))
+    if summary.unreadable_lines:
+        unreadable = f"{whole(summary.unreadable_lines)} lines; `vlog validate` names them"
+        yield "unreadable", Cell(unreadable, "yellow")
+    if run is not None and run.checkpoints.last_path:
+        where = f"at step {run.checkpoints.last_step}: {run.checkpoints.last_path}"
+        yield "last checkpoint", Cell(where)
+    for name, count in (run.types if run is not None else summary.types).items():
+        yield f"  {name}", Cell(f"{count:>8,}", "dim")
+
+
+def _at_step(value: float | None, step: int | None) -> str:
+    at = f" at step {whole(step)}" if value is not None and step is not None else ""
+    return f"{number(value)}{at}"
+
+
+def _out_of(done: int | None, total: int | None) -> str:
+    return f"{whole(done)} of {whole(total)}" if total else whole(done)
+
+
+def _moment(timestamp: str | None) -> str:
+    when = time_of(timestamp)
+    return timestamp or NONE if when is None else f"{when:%Y-%m-%d %H:%M:%S}"

@@ -1,0 +1,342 @@
+"""The commands: what they print, where, and with which exit code."""
+
+import json
+import os
+import subprocess
+import sys
+
+import pytest
+
+from vlog.errors import MissingExtraError
+from vlog.schema import EVENTS
+
+HOSTILE = "\x1b]0;owned\x07\x9b31m\u202eevil\u2066 [red]x[/red]"
+
+
+def hostile_log(sample_run, path):
+    """Write a run with escapes in everything that is shown of it."""
+    run = sample_run(HOSTILE, host=HOSTILE).begin(resumed_from=HOSTILE)
+    run.entries[0]["environment"]["command_line"] = [HOSTILE]
+    run.entries[0]["environment"]["versions"] = {"python": HOSTILE}
+    run.entries[1]["model"]["class"] = HOSTILE
+    run.train(3).add("resource_warning", HOSTILE, "WARNING", alert=HOSTILE)
+    run.add("evaluation_complete", metrics={HOSTILE: 1.0}, timing={"evaluation_seconds": 1.0})
+    run.save(HOSTILE)
+    run.add(HOSTILE, HOSTILE, HOSTILE, HOSTILE)
+    exception = {"type": HOSTILE, "message": HOSTILE, "stack": HOSTILE}
+    return run.end("training_failed", exception=exception).write(path)
+
+
+def acts(text):
+    return any(character in text for character in "\x1b\x07\x9b\u202e\u2066")
+
+
+class TestEveryCommand:
+    @pytest.mark.parametrize("command", ["summary", "validate", "tail"])
+    @pytest.mark.parametrize("kind", ["missing", "folder"])
+    def test_says_what_cannot_be_read(self, vlog, tmp_path, command, kind):
+        path = tmp_path / "missing.jsonl" if kind == "missing" else tmp_path
+        result = vlog(command, path)
+
+        assert (2, "") == (result.returncode, result.stdout)
+        assert result.stderr.startswith(f"error: {path} ")
+        assert 1 == result.stderr.count("\n")
+
+    @pytest.mark.parametrize("command", ["summary", "validate", "tail"])
+    @pytest.mark.parametrize(
+        "content", [b"", os.urandom(3000), b"\0" * 999, b'{"a', b"{}\n", b"[]"]
+    )
+    def test_takes_any_file_without_a_traceback(self, vlog, tmp_path, command, content):
+        path = tmp_path / "any.jsonl"
+        path.write_bytes(content)
+        result = vlog(command, path)
+
+        assert result.returncode in (0, 1, 2)
+        assert "Traceback" not in result.stderr
+        assert content == path.read_bytes()
+
+    @pytest.mark.parametrize("command", ["summary", "validate", "tail", "levels"])
+    def test_prints_json_on_request(self, vlog, log, command):
+        result = vlog(command, "--json", *([] if command == "levels" else [log]))
+
+        assert (0, "") == (result.returncode, result.stderr)
+        for text in result.stdout.splitlines() if command == "tail" else [result.stdout]:
+            json.loads(text)
+
+    @pytest.mark.parametrize(
+        "arguments",
+        [["summary"], ["tail", "-n", "4"], ["tail", "--raw"], ["summary", "--json"], ["validate"]],
+        ids=" ".join,
+    )
+    def test_shows_escapes_instead_of_executing_them(
+        self, terminal, sample_run, tmp_path, arguments
+    ):
+        """On a terminal only our own colours are left, and markup stays text."""
+        path = hostile_log(sample_run, tmp_path / "x\x1b[31m.jsonl")
+        drawn, _ = terminal(*arguments, path, columns=400)
+
+        assert not acts(drawn)
+        assert "evil" in drawn
+        assert "--json" in arguments or "--raw" in arguments or "\\x1b" in drawn
+        assert "validate" in arguments or "[red]x[/red]" in drawn
+
+    def test_prints_no_escapes_into_a_pipe(self, vlog, sample_run, tmp_path):
+        path = hostile_log(sample_run, tmp_path / "run.jsonl")
+
+        assert not acts(vlog("summary", path).stdout)
+        assert not acts(vlog("tail", path).stdout)
+
+    @pytest.mark.parametrize("command", ["summary", "validate", "levels"])
+    def test_draws_colours_on_a_terminal_and_none_in_a_pipe(self, terminal, vlog, log, command):
+        arguments = [] if command == "levels" else [log]
+        _, has_colours = terminal(command, *arguments)
+
+        assert has_colours
+        assert not acts(vlog(command, *arguments).stdout)
+
+    def test_ends_quietly_when_nobody_reads(self, log):
+        """As in `vlog tail ... | head -1`."""
+        command = [sys.executable, "-m", "vlog", "tail", "--json", "-n", "100000", str(log)]
+        log.write_bytes(log.read_bytes() * 2000)
+        with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
+            process.stdout.readline()
+            process.stdout.close()
+            errors = process.stderr.read()
+
+        assert (141, b"") == (process.returncode, errors)
+
+    def test_prints_what_an_ascii_output_cannot_take(self, vlog, log):
+        result = vlog("tail", log, env=os.environ | {"PYTHONIOENCODING": "ascii"})
+
+        assert (0, "") == (result.returncode, result.stderr)
+        assert "\\u2705 Step" in result.stdout
+
+    def test_knows_its_version(self, vlog):
+        import vlog as package
+
+        assert f"vlog {package.__version__}\n" == vlog("--version").stdout
+
+    def test_explains_itself(self, vlog):
+        result = vlog("--help")
+
+        assert 0 == result.returncode
+        assert all(
+            name in result.stdout
+            for name in ("summary", "validate", "tail", "levels", "init", "demo")
+        )
+
+    def test_refuses_an_unknown_command(self, vlog):
+        result = vlog("sumary")
+
+        assert (2, "") == (result.returncode, result.stdout)
+        assert "No such command" in result.stderr
+
+
+class TestSummaryCommand:
+    def test_prints_plain_text_into_a_pipe(self, vlog, log):
+        """Every section is there, nothing is cut at 80 columns."""
+        long_path = "out/" + "x" * 120
+        log.write_bytes(log.read_bytes().replace(b"out/checkpoint-10", long_path.encode()))
+        result = vlog("summary", log)
+
+        assert (0, "") == (result.returncode, result.stderr)
+        for name in ("Run", "Progress", "Loss", "Time", "Resources", "Alerts", "Files"):
+            assert f"\n{name}\n" in f"\n{result.stdout}"
+        assert "  state       COMPLETE\n" in result.stdout
+        assert f": {long_path}\n" in result.stdout
+        assert "at step 5: 10 s to go; it took 20 s\n" in result.stdout
+
+    def test_fits_on_a_terminal_of_80_columns(self, terminal, log, sample_run):
+        sample_run("run-with-a-long-name-" * 3).begin().train(3).write(log)
+        drawn, _ = terminal("summary", log)
+
+        assert 80 >= max(map(len, drawn.splitlines()))
+        assert "ENDED ABNORMALLY" in drawn
+        assert "no end entry; killed, out of memory, or power loss" in " ".join(drawn.split())
+
+    def test_prints_the_last_run_unless_told_otherwise(self, vlog, log, sample_run):
+        sample_run("run-b").begin().train(3).write(log)
+
+        assert "ENDED ABNORMALLY" in vlog("summary", log).stdout
+        assert "state       COMPLETE" in vlog("summary", log, "--run", "run-a").stdout
+
+    def test_prints_the_run_alone_as_json(self, vlog, log, sample_run):
+        sample_run("run-b").begin().write(log)
+        found = json.loads(vlog("summary", log, "--json", "--run", "run-a").stdout)
+
+        assert ["run-a"] == [run["run_id"] for run in found["runs"]]
+
+    def test_refuses_a_run_that_is_not_there(self, vlog, log):
+        result = vlog("summary", log, "--run", "run-x")
+
+        assert (2, "") == (result.returncode, result.stdout)
+        assert "error: No run 'run-x' in this log. Expected one of: run-a.\n" == result.stderr
+
+    def test_refuses_a_log_without_entries(self, vlog, tmp_path):
+        path = tmp_path / "empty.jsonl"
+        path.write_bytes(b"")
+        result = vlog("summary", path)
+
+        assert (2, "") == (result.returncode, result.stdout)
+        assert result.stderr.startswith(f"error: {path} has no entries")
+
+    def test_reads_a_log_from_a_pipe(self, log):
+        script = f'"{sys.executable}" -m vlog summary <(cat "{log}")'
+        result = subprocess.run(["bash", "-c", script], capture_output=True, text=True, check=False)
+
+        assert (0, "") == (result.returncode, result.stderr)
+        assert "COMPLETE" in result.stdout
+
+
+class TestValidateCommand:
+    def test_passes_valid_logs(self, vlog, log):
+        result = vlog("validate", log, log)
+
+        assert (0, "") == (result.returncode, result.stderr)
+        assert [
+            f"valid    {log}: 16 of 16 lines are valid, 1 run"
+        ] * 2 == result.stdout.splitlines()
+
+    def test_names_file_line_and_reason(self, vlog, log):
+        log.write_bytes(log.read_bytes().replace(b'"step":3,', b'"step":"3",') + b'{"torn')
+        result = vlog("validate", log)
+
+        assert (1, "") == (result.returncode, result.stderr)
+        assert [
+            f"INVALID  {log}: 1 problem; 15 of 16 lines are valid",
+            f"  {log}:6: Expected `int`, got `str` - at `$.step`",
+            f"  {log}:17: torn last line: cut off after 6 bytes",
+        ] == result.stdout.splitlines()
+
+    def test_checks_the_other_logs_when_one_cannot_be_read(self, vlog, log, tmp_path):
+        result = vlog("validate", tmp_path / "missing", log)
+
+        assert 2 == result.returncode
+        assert result.stdout.startswith("valid ")
+        assert "missing does not exist" in result.stderr
+
+    def test_prints_its_verdict_as_json(self, vlog, log):
+        log.write_bytes(b"rubbish\n" * 3)
+        result = vlog("validate", log, "--json")
+        found = json.loads(result.stdout)
+
+        assert (1, False) == (result.returncode, found["is_valid"])
+        assert (3, 0, 3) == tuple(
+            found["logs"][0][name] for name in ("lines", "valid", "problem_count")
+        )
+
+
+class TestLevelsCommand:
+    def test_has_every_event(self, vlog):
+        result = vlog("levels")
+
+        for kind, event in EVENTS.items():
+            assert f"{kind}  " in result.stdout
+            assert event.about in result.stdout
+
+    def test_fits_on_a_terminal_of_80_columns(self, terminal):
+        """Names stay whole, and no word at the right edge is lost."""
+        drawn, _ = terminal("levels")
+
+        assert 80 >= max(map(len, drawn.splitlines()))
+        assert all(f"\n{kind} " in drawn for kind in EVENTS)
+        assert "First entry of a run: where and with what it runs." in " ".join(
+            line[60:].strip() for line in drawn.splitlines()
+        )
+
+    def test_marks_the_verbosities_of_an_event(self, vlog):
+        lines = vlog("levels").stdout.splitlines()
+        (step,) = (line for line in lines if line.startswith("training_step_complete  "))
+
+        assert ["-", "x", "x", "x", "INFO"] == step.split()[1:6]
+
+    def test_has_the_fields_that_come_later(self, vlog):
+        fields = json.loads(vlog("levels", "--json").stdout)["fields"]
+
+        assert {
+            "type": "training_step_complete",
+            "field": "phases",
+            "verbosity": "high",
+            "about": "where the time of the run went so far",
+        } in fields
+
+
+class TestInitCommand:
+    def test_writes_the_default_configuration(self, vlog, tmp_path):
+        from importlib.resources import files
+
+        result = vlog("init", cwd=tmp_path)
+
+        assert (0, "wrote logging.yaml\n") == (result.returncode, result.stdout)
+        assert (
+            files("vlog").joinpath("logging.yaml").read_bytes()
+            == (tmp_path / "logging.yaml").read_bytes()
+        )
+
+    def test_overwrites_only_when_told_to(self, vlog, tmp_path):
+        path = tmp_path / "mine.yaml"
+        path.write_text("mine")
+        refused = vlog("init", path)
+
+        assert (2, "mine") == (refused.returncode, path.read_text())
+        assert f"error: {path} exists already. --force overwrites it.\n" == refused.stderr
+        assert 0 == vlog("init", path, "--force").returncode
+        assert "version: 1" in path.read_text()
+
+    def test_writes_into_a_folder(self, vlog, tmp_path):
+        result = vlog("init", tmp_path, "--json")
+
+        assert {"path": str(tmp_path / "logging.yaml")} == json.loads(result.stdout)
+
+    def test_refuses_a_folder_that_is_not_there(self, vlog, tmp_path):
+        result = vlog("init", tmp_path / "no" / "logging.yaml")
+
+        assert (2, "") == (result.returncode, result.stdout)
+        assert "cannot be written" in result.stderr
+
+
+class TestDemoCommand:
+    @pytest.fixture
+    def demo(self, monkeypatch, log):
+        """Put a demo in place that trains nothing, and return its calls."""
+        import types
+
+        calls = []
+
+        def run_demo(folder, steps, verbosity):
+            print("step 1 of 10")
+            calls.append((str(folder), steps, verbosity))
+            return log
+
+        monkeypatch.setitem(sys.modules, "vlog.demo", types.SimpleNamespace(run_demo=run_demo))
+        return calls
+
+    def run(self, *arguments):
+        from typer.testing import CliRunner
+
+        from vlog.cli.app import app
+
+        return CliRunner().invoke(app, ["demo", *arguments])
+
+    def test_ends_with_the_summary_and_the_path(self, demo, log):
+        result = self.run("--folder", "x", "--steps", "7", "--verbosity", "low")
+
+        assert [("x", 7, "low")] == demo
+        assert "COMPLETE" in result.stdout
+        assert result.stdout.endswith(f"The log: {log}\n")
+
+    def test_keeps_its_progress_out_of_the_json(self, demo):
+        result = self.run("--json")
+
+        assert [("vlog-demo", 200, "high")] == demo
+        assert "run-a" == json.loads(result.stdout)["runs"][0]["run_id"]
+        assert "step 1 of 10\n" == result.stderr
+
+    def test_says_what_to_install(self, monkeypatch, demo):
+        def run_demo(*_):
+            raise MissingExtraError("Install it with: pip install x")
+
+        monkeypatch.setattr(sys.modules["vlog.demo"], "run_demo", run_demo)
+        result = self.run()
+
+        assert (2, "error: Install it with: pip install x\n") == (result.exit_code, result.stderr)

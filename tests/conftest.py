@@ -1,0 +1,86 @@
+"""What every test starts from, and must leave behind: logging and hooks as they were."""
+
+from __future__ import annotations
+
+import logging
+import os
+import signal
+import sys
+import threading
+import time
+from pathlib import Path
+
+import pytest
+
+os.environ.setdefault("HF_HUB_OFFLINE", "1")
+
+
+class FakeClock:
+    """A clock that a test moves by hand."""
+
+    def __init__(self) -> None:
+        self.now = 1000.0
+
+    def wall(self) -> float:
+        return 1_700_000_000.0 + self.now
+
+    def monotonic(self) -> float:
+        return self.now
+
+    def advance(self, seconds: float) -> None:
+        self.now += seconds
+
+
+@pytest.fixture
+def clock():
+    return FakeClock()
+
+
+@pytest.fixture(autouse=True)
+def in_own_folder(tmp_path, monkeypatch):
+    """Run each test in an empty folder, so that default file names do no harm."""
+    monkeypatch.chdir(tmp_path)
+    for name in ("RANK", "WORLD_SIZE", "LOCAL_RANK"):
+        monkeypatch.delenv(name, raising=False)
+
+
+@pytest.fixture(autouse=True)
+def global_state_is_kept():
+    """Put logging back as it was, and fail a test that leaves a hook or a thread of vlog."""
+    hooks = sys.excepthook, threading.excepthook, signal.getsignal(signal.SIGTERM)
+    root = logging.getLogger()
+    loggers = [root, *(logging.getLogger(name) for name in ("vlog", "vlog.errors"))]
+    before = [(each, each.level, list(each.handlers), each.propagate) for each in loggers]
+    yield
+    for each, level, handlers, propagate in before:
+        for handler in set(each.handlers) - set(handlers):
+            handler.close()
+        each.setLevel(level)
+        each.handlers[:] = handlers
+        each.propagate = propagate
+    assert hooks == (sys.excepthook, threading.excepthook, signal.getsignal(signal.SIGTERM))
+    deadline = time.monotonic() + 5
+    while (left := _threads_of_vlog()) and time.monotonic() < deadline:
+        time.sleep(0.01)
+    assert not left, f"left running: {left}"
+
+
+def _threads_of_vlog() -> list[str]:
+    return [thread.name for thread in threading.enumerate() if thread.name.startswith("vlog-")]
+
+
+@pytest.fixture
+def record():
+    """Return a function that trains with a callback and returns what that left behind."""
+    from trainers import TrainedRun, make_trainer
+
+    from vlog import VerboseLoggingCallback
+
+    def run(verbosity="high", *, callback_options=None, **options):
+        callback = VerboseLoggingCallback(verbosity, "log.jsonl", **(callback_options or {}))
+        trainer = make_trainer([callback, *options.pop("others", [])], **options)
+        trainer.train()
+        assert not Path("verbose_logging_errors.log").exists()
+        return TrainedRun(trainer, "log.jsonl")
+
+    return run
