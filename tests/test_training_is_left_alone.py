@@ -59,7 +59,7 @@ class TestDevice:
         """A meta tensor raises on `.item()`, `bool()`, `float()` and `.cpu()`."""
         callback = VerboseLoggingCallback("ultra", "log.jsonl")
         trainer = make_trainer([callback], max_steps=2)
-        run = callback._begin_run(None, [])
+        run = callback._begin_run(None, []).recorder
         batch = {name: torch.zeros(2, 8, device="meta") for name in ("input_ids", "labels")}
         loss = torch.zeros((), device="meta")
         state = trainer.state

@@ -299,9 +299,7 @@ class Recorder:
             self.release()
         else:
             message = f"📝 Metrics of step {step} - Loss: {_number(metrics['loss'])}"
-            self.record(
-                EventType.TRAINING_METRICS_UPDATE, message, metrics=metrics, **extra
-            )
+            self.record(EventType.TRAINING_METRICS_UPDATE, message, metrics=metrics, **extra)
             self._judge(step, metrics)
 
     def _loss_window(self, metrics: dict[str, Any], step: int) -> dict[str, Any]:
@@ -467,8 +465,8 @@ class Recorder:
         self, kind: EventType, name: str, is_on: bool, message: str, value: Any, **fields: Any
     ) -> None:
         with self._lock:
-            change = None if self.is_ended else self._alerts.update(
-                name, is_on, self._clock.monotonic()
+            change = (
+                None if self.is_ended else self._alerts.update(name, is_on, self._clock.monotonic())
             )
             if change is None:
                 return

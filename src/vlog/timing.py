@@ -61,17 +61,16 @@ class PhaseLedger:
         self._taken = dict.fromkeys(PHASES, 0.0)
         self._last = self._clock.monotonic()
 
-    def mark(self, phase: str) -> None:
-        """Say that the time since the last mark was `phase`."""
+    def mark(self, phase: str) -> float:
+        """Say that the time since the last mark was `phase`, and return it in seconds."""
         now = self._clock.monotonic()
-        self.totals[phase] += now - self._last
-        self._last = now
+        seconds, self._last = now - self._last, now
+        self.totals[phase] += seconds
+        return seconds
 
     def leave(self) -> None:
         """Say that the time since the last mark was spent inside vlog."""
-        before = self.totals[LOGGING]
-        self.mark(LOGGING)
-        self.overhead_seconds += self.totals[LOGGING] - before
+        self.overhead_seconds += self.mark(LOGGING)
 
     def take(self, phase: str) -> float:
         """Return the seconds of `phase` since they were last taken."""

@@ -1,8 +1,7 @@
-"""The Hugging Face Trainer: its hooks, told to the recorder.
+"""The Hugging Face Trainer: `VerboseLoggingCallback`.
 
-What hooks do and do not say: `on_step_end` comes before the `on_log` of the same step, batches
-are fetched before `on_step_begin`, and evaluation, checkpoint and log lie between two hooks whose
-second one names them. Read in transformers 5.23.
+The callback outlives its runs. It opens one for each `train()`, hands each hook to it, and is the
+boundary that nothing of vlog passes.
 """
 
 from __future__ import annotations
@@ -25,29 +24,15 @@ except ImportError as _error:
 from vlog import endings
 from vlog.clock import Clock, SystemClock
 from vlog.config import DEFAULT_LOG_FILE, Output, Rotation, refuse_unknown
-from vlog.describe import describe_batch, describe_environment, describe_model
-from vlog.integrations.trainer_facts import (
-    batch_of,
-    checkpoint_path,
-    initialization_of,
-    schedule_of,
-)
-from vlog.integrations.trainer_probe import LossProbe, find_trainer, wrap_trainer
+from vlog.describe import describe_environment, describe_model
+from vlog.integrations.trainer_facts import checkpoint_path
+from vlog.integrations.trainer_probe import find_trainer, wrap_trainer
+from vlog.integrations.trainer_run import TrainerRun
 from vlog.lineage import find_checkpoint_run
 from vlog.own_entry import own_entry
 from vlog.recorder import Recorder, Settings, record_alone
 from vlog.resources import Monitor, default_sources
 from vlog.schema import EventType
-from vlog.timing import (
-    CHECKPOINT,
-    DATA_SKIP,
-    DATA_WAIT,
-    EVALUATION,
-    FINALIZE,
-    FORWARD_BACKWARD,
-    LOGGING,
-    OPTIMIZER,
-)
 from vlog.verbosity import Verbosity
 
 if TYPE_CHECKING:
@@ -65,20 +50,31 @@ _LATE = (
 _UNWRAPPED = "exceptions that the caller catches, batches, hidden losses: wrap_trainer is off"
 
 
-def _guarded(hook: Callable[..., None]) -> Callable[..., None]:
-    """Let nothing out of `hook`: what it raises is reported, and its time is vlog's."""
+def _guarded(method: Callable[..., None]) -> Callable[..., None]:
+    """Let nothing out of `method`: what it raises is reported, and its time is vlog's."""
 
-    @functools.wraps(hook)
+    @functools.wraps(method)
     def safe(self: VerboseLoggingCallback, *args: Any, **kwargs: Any) -> None:
         try:
-            hook(self, *args, **kwargs)
+            method(self, *args, **kwargs)
         except Exception as error:  # noqa: BLE001 - this is the boundary to the training
-            self._report(f"{hook.__name__} failed", error)
-        run = self._run
-        if run is not None:
-            run.ledger.leave()
+            self._report(f"{method.__name__} failed", error)
+        if self._run is not None:
+            self._run.recorder.ledger.leave()
 
     return safe
+
+
+def _handed_on(name: str) -> Callable[..., None]:
+    """Return the hook `on_<name>`, which hands what it is told to the run, if one is open."""
+
+    def hook(self: VerboseLoggingCallback, *args: Any, **kwargs: Any) -> None:
+        if self._run is not None:
+            getattr(self._run, name)(*args, **kwargs)
+
+    hook.__name__ = f"on_{name}"
+    hook.__doc__ = getattr(TrainerRun, name).__doc__
+    return _guarded(hook)
 
 
 class VerboseLoggingCallback(TrainerCallback):
@@ -152,13 +148,10 @@ class VerboseLoggingCallback(TrainerCallback):
         self._wraps_trainer = wrap_trainer
         self._clock = clock if clock is not None else SystemClock()
         self._sources = sources
-        self._run: Recorder | None = None
+        self._run: TrainerRun | None = None
         self._wrapped: weakref.WeakSet[Any] = weakref.WeakSet()
         self._last_run_id: str | None = None
         self._out_of_memory_run_id: str | None = None
-        self._is_set_up = False
-        self._losses = LossProbe(self._deliver_loss)
-        self._forget_step()
 
     def __getstate__(self) -> dict[str, Any]:
         """Return the options: a copy in another process records for itself."""
@@ -167,20 +160,21 @@ class VerboseLoggingCallback(TrainerCallback):
     def __setstate__(self, options: dict[str, Any]) -> None:
         self.__init__(**options)  # type: ignore[misc]  # a copy is made as the original was
 
-    # -- one run -------------------------------------------------------------------------------
+    # -- runs ----------------------------------------------------------------------------------
 
-    def _begin_run(self, resume_from_checkpoint: str | None, missing: list[str]) -> Recorder:
+    def _begin_run(self, resume_from_checkpoint: str | None, missing: list[str]) -> TrainerRun:
         if self._run is not None:
-            self._run.interrupt("the training loop ended without on_train_end")
-        run = Recorder(self._output, self._settings, self._clock, self._sources, endings.unwatch)
-        endings.watch(run)
-        self._run = run
-        self._is_set_up = False
+            self._run.recorder.interrupt("the training loop ended without on_train_end")
+        recorder = Recorder(
+            self._output, self._settings, self._clock, self._sources, endings.unwatch
+        )
+        endings.watch(recorder)
+        self._run = TrainerRun(recorder)
         resumed_from = None
         log_file = self._output.log_file
         if resume_from_checkpoint is not None and log_file is not None:
             resumed_from = find_checkpoint_run(log_file, resume_from_checkpoint)
-        run.start(
+        recorder.start(
             describe_environment(),
             missing,
             resumed_from=resumed_from,
@@ -188,20 +182,8 @@ class VerboseLoggingCallback(TrainerCallback):
             restarted_from=self._out_of_memory_run_id,
             previous_run_id=self._last_run_id,
         )
-        self._last_run_id, self._out_of_memory_run_id = run.run_id, None
-        return run
-
-    def _end_run(self) -> None:
-        self._run = None
-        self._forget_step()
-
-    def _forget_step(self) -> None:
-        self._micro_batches = self._samples = self._tokens = 0
-        self._learning_rate: float | None = None
-        self._is_evaluating = self._skips_data = False
-        self._final_metrics: dict[str, Any] = {}
-
-    # -- told by the wrapped methods -----------------------------------------------------------
+        self._last_run_id, self._out_of_memory_run_id = recorder.run_id, None
+        return self._run
 
     @_guarded
     def loop_begins(self, resume_from_checkpoint: str | None) -> None:
@@ -211,40 +193,38 @@ class VerboseLoggingCallback(TrainerCallback):
     @_guarded
     def loop_raised(self, error: BaseException) -> None:
         """End the run by what the training raised."""
-        if self._run is None:
+        run, self._run = self._run, None
+        if run is None:
             return
-        if _is_out_of_memory(error):
-            self._out_of_memory_run_id = self._run.run_id
-        endings.end_by(self._run, error)
-        self._end_run()
+        # The same question that accelerate's batch-size finder asks before it tries again.
+        if isinstance(error, RuntimeError) and should_reduce_batch_size(error):
+            self._out_of_memory_run_id = run.recorder.run_id
+        endings.end_by(run.recorder, error)
 
     @_guarded
     def micro_batch_begins(self) -> None:
-        """Mark the time since the step began or the last micro-batch ended."""
+        """Hand it to the run."""
         if self._run is not None:
-            self._run.ledger.mark(FORWARD_BACKWARD)
+            self._run.micro_batch_begins()
 
     @_guarded
     def micro_batch_ended(self, inputs: Any, loss: Any) -> None:
-        """Count the batch and take its true loss."""
-        run = self._run
-        if run is None:
-            return
-        before = run.ledger.totals[FORWARD_BACKWARD]
-        run.ledger.mark(FORWARD_BACKWARD)
-        seconds = run.ledger.totals[FORWARD_BACKWARD] - before
-        described = describe_batch(inputs)
-        self._samples += described.get("samples", 0)
-        self._tokens += described.get("tokens", 0)
-        self._losses.observe(run.step + 1, loss)
-        run.micro_batch(self._micro_batches, seconds, described)
-        self._micro_batches += 1
-
-    def _deliver_loss(self, step: int, loss: float) -> None:
+        """Hand it to the run."""
         if self._run is not None:
-            self._run.observe_loss(step, loss)
+            self._run.micro_batch_ended(inputs, loss)
 
     # -- hooks ---------------------------------------------------------------------------------
+
+    on_epoch_begin = _handed_on("epoch_begin")
+    on_step_begin = _handed_on("step_begin")
+    on_substep_end = _handed_on("substep_end")
+    on_pre_optimizer_step = _handed_on("pre_optimizer_step")
+    on_optimizer_step = _handed_on("optimizer_step")
+    on_step_end = _handed_on("step_end")
+    on_log = _handed_on("log")
+    on_prediction_step = _handed_on("prediction_step")
+    on_save = _handed_on("save")
+    on_epoch_end = _handed_on("epoch_end")
 
     @_guarded
     def on_init_end(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
@@ -261,133 +241,41 @@ class VerboseLoggingCallback(TrainerCallback):
     @_guarded
     def on_train_begin(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
         """Write what the run is made of, and its start."""
-        trainer = find_trainer(self)
         run = self._run
-        if run is None or self._is_set_up:  # nobody announced this loop
+        if run is None or run.is_set_up:  # nobody announced this loop
             checkpoint = checkpoint_path(args, state) if state.global_step else None
             run = self._begin_run(checkpoint, [_LATE if self._wraps_trainer else _UNWRAPPED])
-        self._is_set_up = True
-        self._forget_step()
         loader = kwargs.get("train_dataloader")
         datasets = {"train": getattr(loader, "dataset", None)}
+        trainer = find_trainer(self)
         if trainer is not None:
             self._wrap(trainer)
             datasets = {"train": trainer.train_dataset, "eval": trainer.eval_dataset}
-        run.record(
-            EventType.TRAINING_INITIALIZATION,
-            "🧩 Arguments, model and data sets are ready",
-            **initialization_of(args, kwargs.get("model"), datasets, self._log_sample_content),
-        )
-        self._batch = batch_of(args)
-        self._skips_data = state.global_step > 0 and not args.ignore_data_skip
-        run.training_started(
-            schedule_of(args, state, loader),
-            state.global_step,
-            state.epoch,
-            state.num_train_epochs,
-            self._batch,
+        run.set_up(
+            args,
+            state,
+            datasets,
+            loader,
+            kwargs.get("model"),
+            with_content=self._log_sample_content,
         )
 
     @_guarded
-    def on_epoch_begin(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
-        """Write `epoch_begin`."""
-        if self._run is not None:
-            self._run.ledger.mark(DATA_WAIT)
-            self._run.epoch_begin(state.epoch)
+    def on_train_end(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
+        """Write `training_complete`."""
+        run, self._run = self._run, None
+        if run is not None:
+            run.train_end(args, state, control, **kwargs)
 
     @_guarded
-    def on_step_begin(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
-        """Mark the wait for data; after a resume, the skipping of it."""
-        if self._run is not None:
-            self._run.ledger.mark(DATA_SKIP if self._skips_data else DATA_WAIT)
-            self._skips_data = False
-            self._run.step_begin(state.global_step + 1)
-
-    @_guarded
-    def on_substep_end(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
-        """Mark a micro-batch."""
-        if self._run is not None:
-            self._run.ledger.mark(FORWARD_BACKWARD)
-
-    @_guarded
-    def on_pre_optimizer_step(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
-        """Mark the micro-batches and read the rate that this step learns with."""
-        if self._run is not None:
-            self._run.ledger.mark(FORWARD_BACKWARD)
-            self._learning_rate = _learning_rate(kwargs.get("optimizer"))
-
-    @_guarded
-    def on_optimizer_step(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
-        """Mark the optimizer."""
-        if self._run is not None:
-            self._run.ledger.mark(OPTIMIZER)
-
-    @_guarded
-    def on_step_end(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
-        """Accept the step's entry; its log, if one is announced, completes it."""
-        run = self._run
-        if run is None:
-            return
-        run.ledger.mark(OPTIMIZER)
-        metrics = {}
-        if self._learning_rate is not None:
-            metrics["learning_rate"] = self._learning_rate
-        ranks = self._batch["world_size"]
-        run.step_complete(
-            state.global_step,
-            state.epoch,
-            metrics,
-            samples=self._samples * ranks or self._batch["samples_per_step"],
-            tokens=self._tokens * ranks,
-            awaits_log=control.should_log,
-        )
-        self._micro_batches = self._samples = self._tokens = 0
-        self._losses.collect()
-
-    @_guarded
-    def on_log(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
-        """Complete the step's entry, or write metrics that came without one."""
-        run = self._run
-        if run is None:
-            return
-        run.ledger.mark(EVALUATION if self._is_evaluating else LOGGING)
-        self._losses.collect()  # the Trainer has just waited for the device
-        logs = kwargs.get("logs") or {}
-        run.log(logs, state.global_step)
-        if "train_runtime" in logs:
-            self._final_metrics = dict(logs)
-
-    @_guarded
-    def on_prediction_step(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
-        """Write `evaluation_start` at the first batch: no hook says it earlier."""
-        run = self._run
-        if run is None:
-            return
-        run.ledger.mark(EVALUATION)
-        if not self._is_evaluating:
-            self._is_evaluating = True
-            run.evaluation_start()
-        run.prediction_step()
-
-    @_guarded
-    def on_evaluate(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
-        """Write `evaluation_complete`."""
-        self._evaluated(kwargs.get("metrics") or {})
-
-    @_guarded
-    def on_predict(
+    def on_evaluate(
         self, args: Any, state: Any, control: Any, metrics: Any = None, **kwargs: Any
     ) -> None:
-        """Write `evaluation_complete` for `predict()`."""
-        self._evaluated(metrics or {})
-
-    def _evaluated(self, metrics: dict[str, Any]) -> None:
-        run = self._run
-        if run is not None:
-            run.ledger.mark(EVALUATION)
-            self._is_evaluating = False
-            run.evaluation_complete(metrics)
+        """Write `evaluation_complete`, outside of a run too."""
+        if self._run is not None:
+            self._run.evaluate(args, state, control, metrics=metrics)
             return
+        metrics = metrics or {}
         seconds = next((metrics[name] for name in metrics if name.endswith("_runtime")), 0.0)
         record_alone(
             self._output,
@@ -398,27 +286,7 @@ class VerboseLoggingCallback(TrainerCallback):
             **({"after_run": self._last_run_id} if self._last_run_id else {}),
         )
 
-    @_guarded
-    def on_save(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
-        """Write `model_checkpoint_save`."""
-        if self._run is not None:
-            self._run.ledger.mark(CHECKPOINT)
-            self._run.checkpoint_saved(checkpoint_path(args, state))
-
-    @_guarded
-    def on_epoch_end(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
-        """Write `epoch_complete`."""
-        if self._run is not None:
-            self._run.ledger.mark(DATA_WAIT)
-            self._run.epoch_complete(state.epoch)
-
-    @_guarded
-    def on_train_end(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
-        """Write `training_complete`."""
-        if self._run is not None:
-            self._run.ledger.mark(FINALIZE)
-            self._run.complete(self._final_metrics)
-            self._end_run()
+    on_predict = on_evaluate
 
     # -- the key methods of the guide ----------------------------------------------------------
 
@@ -428,8 +296,9 @@ class VerboseLoggingCallback(TrainerCallback):
 
     def _get_current_resource_usage(self) -> dict[str, Any]:
         """Return the latest reading, or a fresh one while no run goes on."""
-        if self._run is not None and self._run.monitor.latest is not None:
-            return dict(self._run.monitor.latest.values)
+        latest = self._run.recorder.monitor.latest if self._run is not None else None
+        if latest is not None:
+            return dict(latest.values)
         sources = default_sources() if self._sources is None else self._sources
         return dict(Monitor(1.0, self._clock, sources, self._report).measure().values)
 
@@ -447,19 +316,8 @@ class VerboseLoggingCallback(TrainerCallback):
         try:
             kind, fields = own_entry(log_entry)
             if self._run is not None:
-                self._run.record(kind, **fields)
+                self._run.recorder.record(kind, **fields)
             else:
                 record_alone(self._output, kind, **fields)
         except Exception as error:  # noqa: BLE001 - this is the boundary to the training
             self._report("_write_log failed", error)
-
-
-def _learning_rate(optimizer: Any) -> float | None:
-    """Return the rate of the first group, unless it is a tensor that a device holds."""
-    rate = optimizer.param_groups[0].get("lr") if optimizer is not None else None
-    return float(rate) if isinstance(rate, (int, float)) else None
-
-
-def _is_out_of_memory(error: BaseException) -> bool:
-    """Return whether accelerate's batch-size finder would try again with a smaller batch."""
-    return isinstance(error, RuntimeError) and should_reduce_batch_size(error)

@@ -1,0 +1,194 @@
+"""One run of a Trainer: what its hooks say, told to the recorder.
+
+What hooks do and do not say: `on_step_end` comes before the `on_log` of the same step, batches
+are fetched before `on_step_begin`, and evaluation, checkpoint and log lie between two hooks whose
+second one names them. Read in transformers 5.23.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from vlog.describe import describe_batch
+from vlog.integrations.trainer_facts import (
+    batch_of,
+    checkpoint_path,
+    initialization_of,
+    schedule_of,
+)
+from vlog.integrations.trainer_probe import LossProbe
+from vlog.schema import EventType
+from vlog.timing import (
+    CHECKPOINT,
+    DATA_SKIP,
+    DATA_WAIT,
+    EVALUATION,
+    FINALIZE,
+    FORWARD_BACKWARD,
+    LOGGING,
+    OPTIMIZER,
+)
+
+if TYPE_CHECKING:
+    from vlog.recorder import Recorder
+
+
+class TrainerRun:
+    """Follow one `train()` call. Each method is the hook `on_<name>` of the callback.
+
+    Args:
+        recorder: Of this run, started.
+
+    Attributes:
+        recorder: The same.
+        is_set_up: Whether `train_begin` has come.
+    """
+
+    def __init__(self, recorder: Recorder) -> None:
+        self.recorder = recorder
+        self.is_set_up = False
+        self._mark = recorder.ledger.mark
+        self._losses = LossProbe(recorder.observe_loss)
+        self._batch: dict[str, int] = {}
+        self._learning_rate: float | None = None
+        self._final_metrics: dict[str, Any] = {}
+        self._is_evaluating = self._skips_data = False
+        self._begin_step()
+
+    def _begin_step(self) -> None:
+        self._micro_batches = self._samples = self._tokens = 0
+
+    def set_up(
+        self,
+        args: Any,
+        state: Any,
+        datasets: dict[str, Any],
+        loader: Any,
+        model: Any,
+        *,
+        with_content: bool,
+    ) -> None:
+        """Write what the run is made of, and its start.
+
+        Args:
+            args: Training arguments.
+            state: The Trainer's state.
+            datasets: By role, `train` and `eval`.
+            loader: The training data loader.
+            model: The model.
+            with_content: Whether the first sample's values may be written.
+        """
+        self.is_set_up = True
+        self.recorder.record(
+            EventType.TRAINING_INITIALIZATION,
+            "🧩 Arguments, model and data sets are ready",
+            **initialization_of(args, model, datasets, with_content),
+        )
+        self._batch = batch_of(args)
+        self._skips_data = state.global_step > 0 and not args.ignore_data_skip
+        self.recorder.training_started(
+            schedule_of(args, state, loader),
+            state.global_step,
+            state.epoch,
+            state.num_train_epochs,
+            self._batch,
+        )
+
+    def micro_batch_begins(self) -> None:
+        """Mark the time since the step began or the last micro-batch ended."""
+        self._mark(FORWARD_BACKWARD)
+
+    def micro_batch_ended(self, inputs: Any, loss: Any) -> None:
+        """Count the batch and take its true loss."""
+        seconds = self._mark(FORWARD_BACKWARD)
+        described = describe_batch(inputs)
+        self._samples += described.get("samples", 0)
+        self._tokens += described.get("tokens", 0)
+        self._losses.observe(self.recorder.step + 1, loss)
+        self.recorder.micro_batch(self._micro_batches, seconds, described)
+        self._micro_batches += 1
+
+    def epoch_begin(self, _args: Any, state: Any, _control: Any, **_: Any) -> None:
+        """Write `epoch_begin`."""
+        self._mark(DATA_WAIT)
+        self.recorder.epoch_begin(state.epoch)
+
+    def step_begin(self, _args: Any, state: Any, _control: Any, **_: Any) -> None:
+        """Mark the wait for data; after a resume, the skipping of it."""
+        self._mark(DATA_SKIP if self._skips_data else DATA_WAIT)
+        self._skips_data = False
+        self.recorder.step_begin(state.global_step + 1)
+
+    def substep_end(self, _args: Any, _state: Any, _control: Any, **_: Any) -> None:
+        """Mark a micro-batch."""
+        self._mark(FORWARD_BACKWARD)
+
+    def pre_optimizer_step(
+        self, _args: Any, _state: Any, _control: Any, *, optimizer: Any = None, **_: Any
+    ) -> None:
+        """Mark the micro-batches and read the rate that this step learns with."""
+        self._mark(FORWARD_BACKWARD)
+        rate = optimizer.param_groups[0].get("lr") if optimizer is not None else None
+        # A tensor may lie on a device; the log has its value.
+        self._learning_rate = float(rate) if isinstance(rate, (int, float)) else None
+
+    def optimizer_step(self, _args: Any, _state: Any, _control: Any, **_: Any) -> None:
+        """Mark the optimizer."""
+        self._mark(OPTIMIZER)
+
+    def step_end(self, _args: Any, state: Any, control: Any, **_: Any) -> None:
+        """Accept the step's entry; its log, if one is announced, completes it."""
+        self._mark(OPTIMIZER)
+        has_rate = self._learning_rate is not None
+        ranks = self._batch["world_size"]
+        self.recorder.step_complete(
+            state.global_step,
+            state.epoch,
+            {"learning_rate": self._learning_rate} if has_rate else {},
+            samples=self._samples * ranks or self._batch["samples_per_step"],
+            tokens=self._tokens * ranks,
+            awaits_log=control.should_log,
+        )
+        self._begin_step()
+        self._losses.collect()
+
+    def log(
+        self, _args: Any, state: Any, _control: Any, *, logs: dict[str, Any] | None = None, **_: Any
+    ) -> None:
+        """Complete the step's entry, or write metrics that came without one."""
+        self._mark(EVALUATION if self._is_evaluating else LOGGING)
+        self._losses.collect()  # the Trainer has just waited for the device
+        self.recorder.log(logs or {}, state.global_step)
+        if logs and "train_runtime" in logs:
+            self._final_metrics = dict(logs)
+
+    def prediction_step(self, _args: Any, _state: Any, _control: Any, **_: Any) -> None:
+        """Write `evaluation_start` at the first batch: no hook says it earlier."""
+        self._mark(EVALUATION)
+        if not self._is_evaluating:
+            self._is_evaluating = True
+            self.recorder.evaluation_start()
+        self.recorder.prediction_step()
+
+    def evaluate(
+        self, _args: Any, _state: Any, _control: Any, *, metrics: Any = None, **_: Any
+    ) -> None:
+        """Write `evaluation_complete`."""
+        self._mark(EVALUATION)
+        self._is_evaluating = False
+        self.recorder.evaluation_complete(metrics or {})
+
+    def save(self, args: Any, state: Any, _control: Any, **_: Any) -> None:
+        """Write `model_checkpoint_save`."""
+        self._mark(CHECKPOINT)
+        self.recorder.checkpoint_saved(checkpoint_path(args, state))
+
+    def epoch_end(self, _args: Any, state: Any, _control: Any, **_: Any) -> None:
+        """Write `epoch_complete`."""
+        self._mark(DATA_WAIT)
+        self.recorder.epoch_complete(state.epoch)
+
+    def train_end(self, _args: Any, _state: Any, _control: Any, **_: Any) -> None:
+        """Write `training_complete`."""
+        self._mark(FINALIZE)
+        self.recorder.complete(self._final_metrics)
