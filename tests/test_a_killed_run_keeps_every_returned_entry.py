@@ -5,6 +5,7 @@ from __future__ import annotations
 import signal
 import subprocess
 import sys
+from pathlib import Path
 
 from processes import run, start, text_of, wait_for
 from trainers import entries_of, of_type
@@ -57,7 +58,7 @@ class TestSigkill:
         wait_for(lambda: "Step 5 completed" in text_of("log.jsonl"), "step 5", process)
         process.kill()
         process.communicate(timeout=60)
-        with open("log.jsonl", "ab") as file:
+        with Path("log.jsonl").open("ab") as file:
             file.write(b'{"timestamp": "2026-01-01T00:00:00.0')
 
         run('make_trainer([VerboseLoggingCallback("high", "log.jsonl")]).train()')
@@ -71,7 +72,8 @@ class TestSigkill:
 class TestFork:
     def test_workers_of_the_data_loader_write_nothing(self):
         code, _, err = run("""
-trainer = make_trainer([VerboseLoggingCallback("ultra", "log.jsonl", reading_interval_seconds=0.01)],
+callback = VerboseLoggingCallback("ultra", "log.jsonl", reading_interval_seconds=0.01)
+trainer = make_trainer([callback],
                        train=Texts(40), max_steps=20, dataloader_num_workers=2)
 trainer.train()
 """)

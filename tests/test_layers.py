@@ -15,10 +15,10 @@ ROWS = {
     1: ("clock", "errors", "schema", "verbosity"),
     2: (
         "alerts", "describe", "lineage", "lines", "own_entry", "reader", "record", "redaction",
-        "resources", "segments", "timing", "trends", "values",
+        "resources", "segments", "timing", "trends", "true_losses", "values",
     ),
     3: ("handlers", "processors"),
-    4: ("config", "endings", "progress", "recorder"),
+    4: ("config", "endings", "progress", "recorder", "run_log", "watch"),
     5: ("__main__", "analysis", "cli", "demo", "integrations"),
 }  # fmt: skip
 ROW_OF = {name: row for row, names in ROWS.items() for name in names}
@@ -31,7 +31,7 @@ FENCES = {
     "psutil": ("resources",),
     "pythonjsonlogger": ("handlers.formatters",),
     "rich": ("cli", "demo"),
-    "structlog": ("recorder", "processors"),
+    "structlog": ("run_log", "processors"),
     "tokenizers": ("demo",),
     "torch": ("demo",),
     "transformers": ("demo", "integrations.transformers"),

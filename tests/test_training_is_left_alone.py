@@ -31,7 +31,6 @@ class TestImport:
 
     def test_every_public_name_is_there(self):
         import verbose_logging
-
         import vlog
 
         assert sorted(vlog.__all__) == vlog.__all__
@@ -119,9 +118,7 @@ class TestFault:
     def test_a_hook_that_raises_is_reported_and_the_training_goes_on(self, monkeypatch):
         callback = VerboseLoggingCallback("high", "log.jsonl")
         trainer = make_trainer([callback])
-        monkeypatch.setattr(
-            "vlog.recorder.Recorder.step_complete", lambda *_, **__: 1 / 0
-        )
+        monkeypatch.setattr("vlog.recorder.Recorder.step_complete", lambda *_, **__: 1 / 0)
 
         assert trainer.train().global_step == 6
         assert "ZeroDivisionError" in Path("verbose_logging_errors.log").read_text()

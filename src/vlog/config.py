@@ -225,11 +225,18 @@ def configure(config: str | os.PathLike[str] | dict[str, Any] | None = None) -> 
         name, content = "The configuration", config
     else:
         name, content = _load_yaml(config)
+    before = _tree()
     try:
         logging.config.dictConfig(content)
     except (ValueError, TypeError, AttributeError, ImportError) as error:
+        for logger, level, handlers, propagate in before:
+            logger.setLevel(level)
+            logger.handlers[:] = handlers
+            logger.propagate = propagate
         cause = f"{error}: {error.__cause__}" if error.__cause__ else str(error)
-        raise ConfigurationError(f"{name} cannot be applied: {cause}.") from error
+        raise ConfigurationError(
+            f"{name} cannot be applied: {cause.rstrip('.')}. What was configured before stays."
+        ) from error
 
 
 def default_configuration() -> str:
@@ -274,6 +281,16 @@ def _load_yaml(path: str | os.PathLike[str] | None) -> tuple[str, dict[str, Any]
             "`handlers` and `loggers`; `vlog init` writes one."
         )
     return name, content
+
+
+def _tree() -> list[tuple[logging.Logger, int, list[logging.Handler], bool]]:
+    """Return every logger as it is: dictConfig stops half-way when it refuses something."""
+    loggers = [logging.getLogger(), *logging.getLogger().manager.loggerDict.values()]
+    return [
+        (logger, logger.level, list(logger.handlers), logger.propagate)
+        for logger in loggers
+        if isinstance(logger, logging.Logger)
+    ]
 
 
 def _path(value: object, option: str) -> Path:

@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import os
 from contextlib import suppress
-from pathlib import Path
 
 import orjson
 
 from vlog.schema import EventType
-from vlog.segments import list_segments, open_segment
+from vlog.segments import DECOMPRESSION_ERRORS, list_segments, open_segment
 
 _MARK = f'"type":"{EventType.MODEL_CHECKPOINT_SAVE}"'.encode()
 
@@ -38,7 +37,7 @@ def find_checkpoint_run(log_file: Path, checkpoint: str) -> str | None:
 def _last_writer(part: Path, wanted: str) -> str | None:
     found: str | None = None
     # Foreign or damaged files in the folder name no run: that is an answer, not a fault.
-    with suppress(OSError, ValueError), open_segment(part) as stream:
+    with suppress(OSError, ValueError, *DECOMPRESSION_ERRORS), open_segment(part) as stream:
         for line in stream:
             if _MARK not in line:
                 continue

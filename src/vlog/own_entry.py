@@ -7,6 +7,11 @@ from typing import Any
 from vlog.schema import EVENTS, EventType, Severity
 
 _ENVELOPE = ("type", "level", "message")
+_LEVELS = {str(severity): severity for severity in Severity} | {
+    "WARN": Severity.WARNING,
+    "CRITICAL": Severity.ERROR,
+    "FATAL": Severity.ERROR,
+}
 
 
 def own_entry(entry: dict[str, Any]) -> tuple[EventType, dict[str, Any]]:
@@ -19,15 +24,17 @@ def own_entry(entry: dict[str, Any]) -> tuple[EventType, dict[str, Any]]:
     {'message': 'hi', 'level': <Severity.INFO: 'INFO'>, 'fields': {'type': 'note', 'step': 'mine'}}
     """
     name = entry.get("type")
-    is_known = isinstance(name, str) and name in list(EventType)
-    kind = EventType(name) if is_known else EventType.LOG_RECORD
+    is_known = name in list(EventType)
+    kind = EventType(str(name)) if is_known else EventType.LOG_RECORD
     level = str(entry.get("level", EVENTS[kind].severity)).upper()
     fields: dict[str, Any] = {
         "message": str(entry.get("message", "")),
-        "level": Severity(level) if level in list(Severity) else Severity.INFO,
+        "level": _LEVELS.get(level, Severity.INFO),
     }
     known = {field.name for field in EVENTS[kind].fields} - {"fields"}
     rest = {} if is_known or name is None else {"type": name}
+    if level not in _LEVELS:
+        rest["level"] = entry["level"]
     for key, value in entry.items():
         if key in _ENVELOPE:
             continue

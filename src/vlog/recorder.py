@@ -6,31 +6,23 @@ It knows no framework. An integration tells it what happened (`step_complete`, `
 
 from __future__ import annotations
 
-import os
-import threading
 import traceback
 import uuid
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
-import structlog
-
-from vlog import __version__, alerts
+from vlog import __version__
 from vlog.clock import Clock, SystemClock
-from vlog.processors import (
-    AddContext,
-    AddResources,
-    AddTrends,
-    Stamp,
-    normalize_values,
-    redact_secrets,
-)
+from vlog.describe import describe_checkpoint
 from vlog.progress import Progress
-from vlog.resources import Monitor, Reading, default_sources
-from vlog.schema import EVENTS, MB, SCHEMA_VERSION, EventType, Severity
+from vlog.resources import Monitor, default_sources
+from vlog.run_log import RunLog
+from vlog.schema import SCHEMA_VERSION, EventType
 from vlog.timing import CHECKPOINT, EVALUATION, PhaseLedger, Schedule
+from vlog.true_losses import TrueLosses
 from vlog.verbosity import Verbosity
+from vlog.watch import Watch
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -44,7 +36,6 @@ _READING_INTERVAL_SECONDS = {
     Verbosity.HIGH: 1.0,
     Verbosity.ULTRA: 0.5,
 }
-_MAX_STEPS_NAMED = 100  # of the steps without a finite loss between two logs
 
 
 @dataclass(frozen=True)
@@ -61,13 +52,6 @@ class Settings:
     verbosity: Verbosity = Verbosity.HIGH
     memory_alert_percent: float = 90.0
     reading_interval_seconds: float | None = None
-
-
-class _EntryLogger(structlog.BoundLoggerBase):
-    """structlog's side of a run: runs the chain, then calls `entry` of the stdlib logger."""
-
-    def entry(self, **event_dict: Any) -> None:
-        self._proxy_to_logger("entry", **event_dict)
 
 
 class Recorder:
@@ -87,7 +71,7 @@ class Recorder:
         run_id: Its name: the UTC time of its start and six random digits.
         ledger: Where its time goes.
         report: Told of what goes wrong inside vlog.
-        step: Steps done, of the whole training.
+        record: Writes any entry; see `RunLog.record`.
     """
 
     def __init__(
@@ -100,46 +84,32 @@ class Recorder:
     ) -> None:
         now = datetime.now(UTC)
         self.run_id = f"{now:%Y%m%d-%H%M%S}-{uuid.uuid4().hex[:6]}"
-        self.settings = settings
-        self.step = 0
-        self.epoch: float | None = 0.0
+        self.report = output.report
         self.is_ended = False
-        self._pid = os.getpid()
         self._output = output
         self._verbosity = settings.verbosity
-        self._clock = clock if clock is not None else SystemClock()
         self._on_end = on_end
-        self.report = output.report
-        self._lock = threading.RLock()  # the monitor's thread writes alerts
-        self.ledger = PhaseLedger(self._clock)
-        self.progress = Progress(self._clock, self.ledger)
-        self._alerts = alerts.AlertBook()
-        self._memory_limit = alerts.Limit(alerts.HIGH_MEMORY, settings.memory_alert_percent)
-        self._held: dict[str, Any] | None = None
-        self._observed: dict[int, float] = {}  # true losses of steps that are not written yet
-        self._non_finite: dict[int, float] = {}  # those since the last log that were not finite
-        self._entries = 0
-        self._evaluation_batches = 0
+        clock = clock if clock is not None else SystemClock()
+        self.ledger = PhaseLedger(clock)
+        self.progress = Progress(clock, self.ledger)
         self.monitor = Monitor(
-            settings.reading_interval_seconds or _READING_INTERVAL_SECONDS[self._verbosity],
-            self._clock,
+            settings.reading_interval_seconds or _READING_INTERVAL_SECONDS[settings.verbosity],
+            clock,
             default_sources() if sources is None else sources,
             output.report,
-            self._on_reading,
         )
-        self._log = _EntryLogger(output.logger, self._chain(), {})
+        self._log = RunLog(output, self.run_id, settings.verbosity, clock, self.monitor)
+        self._watch = Watch(self._log, clock, settings.memory_alert_percent)
+        self.monitor.on_reading = self._watch.see_reading
+        self.record = self._log.record
+        self._held: dict[str, Any] | None = None
+        self._losses = TrueLosses()
+        self._evaluation_batches = 0
 
-    def _chain(self) -> list[Any]:
-        context = {"run_id": self.run_id, "rank": self._output.rank, "pid": self._pid}
-        return [
-            AddContext(context),
-            Stamp(self._clock),
-            AddResources(self.monitor, self._clock, self._verbosity),
-            AddTrends(self.monitor, detailed=self._verbosity <= Verbosity.HIGH),
-            normalize_values,
-            redact_secrets,
-            _as_arguments,
-        ]
+    @property
+    def step(self) -> int:
+        """Steps done, of the whole training."""
+        return self._log.step
 
     # -- what happened -------------------------------------------------------------------------
 
@@ -154,12 +124,13 @@ class Recorder:
         self._output.open()
         self.monitor.start()
         log_file = self._output.log_file
+        known: dict[str, Any] = {name: value for name, value in links.items() if value is not None}
         self.record(
             EventType.SYSTEM_INITIALIZATION,
             f"🖥️ Run {self.run_id} is recorded at verbosity {self._verbosity.label}",
             schema_version=SCHEMA_VERSION,
             vlog_version=__version__,
-            **{name: value for name, value in links.items() if value is not None},
+            **known,
             logging={
                 "verbosity_level": self._verbosity.label,
                 "log_file": None if log_file is None else str(log_file),
@@ -177,13 +148,14 @@ class Recorder:
         batch: dict[str, Any],
     ) -> None:
         """Write `training_start`: from here on the ledger counts."""
-        self.step, self.epoch = start_step, epoch
+        self._log.step, self._log.epoch = start_step, epoch
         self.progress.start(schedule, start_step)
         total = schedule.total_steps
+        fields: dict[str, Any] = {"total_steps": total} if total else {}
         self.record(
             EventType.TRAINING_START,
             f"🚀 Training starts: step {start_step} of {total or 'an unknown number'}",
-            **({"total_steps": total} if total else {}),
+            **fields,
             start_step=start_step,
             num_epochs=num_epochs,
             batch=batch,
@@ -193,14 +165,14 @@ class Recorder:
     def epoch_begin(self, epoch: float | None) -> None:
         """Write `epoch_begin`."""
         self.release()
-        self.epoch = epoch
+        self._log.epoch = epoch
         self.progress.epoch_begin()
         self.record(EventType.EPOCH_BEGIN, f"📖 Epoch begins at {_number(epoch)}")
 
     def epoch_complete(self, epoch: float | None) -> None:
         """Write `epoch_complete`."""
         self.release()
-        self.epoch = epoch
+        self._log.epoch = epoch
         self.record(
             EventType.EPOCH_COMPLETE,
             f"🏁 Epoch completed: {_number(epoch)} done",
@@ -211,7 +183,7 @@ class Recorder:
     def step_begin(self, step: int) -> None:
         """Write `step_begin`."""
         self.release()
-        if self._verbosity <= Verbosity.ULTRA:
+        if self._log.takes(Verbosity.ULTRA):
             self.record(EventType.STEP_BEGIN, f"▶️ Step {step} begins", next_step=step)
 
     def micro_batch(self, number: int, seconds: float, description: dict[str, Any]) -> None:
@@ -222,7 +194,7 @@ class Recorder:
             seconds: Duration.
             description: See `vlog.describe.describe_batch`.
         """
-        if self._verbosity <= Verbosity.ULTRA:
+        if self._log.takes(Verbosity.ULTRA):
             self.record(
                 EventType.MICRO_BATCH,
                 f"🔹 Micro-batch {number} of step {self.step + 1}",
@@ -237,13 +209,10 @@ class Recorder:
 
         It may come after the step's entry (a device answers late); then only an alert follows.
         """
-        is_bad = alerts.is_non_finite(loss)
-        if is_bad and len(self._non_finite) < _MAX_STEPS_NAMED:
-            self._non_finite[step] = loss
-        if step < self.step or (step == self.step and self._held is None):
-            self._judge_loss(step, loss)
-        elif is_bad or step not in self._observed:
-            self._observed[step] = loss
+        is_written = step < self.step or (step == self.step and self._held is None)
+        self._losses.observe(step, loss, is_written=is_written)
+        if is_written:
+            self._watch.see_loss(step, loss)
 
     def step_complete(
         self,
@@ -267,14 +236,14 @@ class Recorder:
                 then writes the entry.
         """
         self.release()
-        self.step, self.epoch = step, epoch
+        self._log.step, self._log.epoch = step, epoch
         timing = self.progress.step_complete(step, samples, tokens, self._verbosity)
         self._held = {
             "metrics": metrics,
             "timing": timing,
             "progress": self.progress.fields(step),
         }
-        if self._verbosity <= Verbosity.HIGH:
+        if self._log.takes(Verbosity.HIGH):
             self._held["phases"] = self.ledger.as_fields()
         if not awaits_log:
             self.release()
@@ -284,7 +253,7 @@ class Recorder:
         metrics = {name: value for name, value in logs.items() if name != "epoch"}
         if "loss" not in metrics:
             self.release()
-            if self._verbosity <= Verbosity.ULTRA:
+            if self._log.takes(Verbosity.ULTRA):
                 self.record(
                     EventType.TRAINING_METRICS_UPDATE,
                     f"📝 Trainer log at step {step}",
@@ -300,7 +269,7 @@ class Recorder:
         else:
             message = f"📝 Metrics of step {step} - Loss: {_number(metrics['loss'])}"
             self.record(EventType.TRAINING_METRICS_UPDATE, message, metrics=metrics, **extra)
-            self._judge(step, metrics)
+            self._judge_numbers(step, metrics)
 
     def _loss_window(self, metrics: dict[str, Any], step: int) -> dict[str, Any]:
         """Note the logged loss, and return what it is the mean of if of several steps.
@@ -308,12 +277,11 @@ class Recorder:
         A loss that the trainer's filter made up for a step that has none is put right.
         """
         window = self.progress.log_loss(metrics["loss"], step)
-        affected, self._non_finite = self._non_finite, {}
-        if step in affected:
-            metrics["loss"] = affected[step]
+        self._losses.correct(step, metrics)
+        affected = self._losses.end_window()
         extra: dict[str, Any] = {"loss_window_steps": window} if window > 1 else {}
         if affected and window > 1:
-            extra["non_finite_steps"] = sorted(affected)
+            extra["non_finite_steps"] = affected
         return extra
 
     def release(self) -> None:
@@ -322,13 +290,12 @@ class Recorder:
         if held is None:
             return
         metrics = held["metrics"]
-        if self.step in self._non_finite:
-            metrics["loss"] = self._non_finite[self.step]
+        self._losses.correct(self.step, metrics)
         loss = f" - Loss: {_number(metrics['loss'])}" if "loss" in metrics else ""
         self.record(
             EventType.TRAINING_STEP_COMPLETE, f"✅ Step {self.step} completed{loss}", **held
         )
-        self._judge(self.step, metrics)
+        self._judge_numbers(self.step, metrics)
 
     def evaluation_start(self) -> None:
         """Write `evaluation_start`."""
@@ -338,7 +305,7 @@ class Recorder:
 
     def prediction_step(self) -> None:
         """Write `prediction_step`."""
-        if self._verbosity <= Verbosity.ULTRA:
+        if self._log.takes(Verbosity.ULTRA):
             number = self._evaluation_batches
             self.record(
                 EventType.PREDICTION_STEP, f"🔹 Evaluation batch {number}", prediction_step=number
@@ -366,9 +333,17 @@ class Recorder:
         self.record(
             EventType.MODEL_CHECKPOINT_SAVE,
             f"💾 Checkpoint of step {self.step} saved: {path or 'unknown path'}",
-            checkpoint={"path": path, **_folder_size(path)},
+            checkpoint=describe_checkpoint(path),
             timing={"checkpoint_seconds": round(seconds, 6)},
         )
+
+    def _judge_numbers(self, step: int, metrics: dict[str, Any]) -> None:
+        """Hold what a step's entry says against the limits."""
+        loss = self._losses.pop(step, metrics.get("loss"))
+        if loss is not None:
+            self._watch.see_loss(step, loss)
+        if metrics.get("grad_norm") is not None:
+            self._watch.see_grad_norm(step, metrics["grad_norm"])
 
     # -- how it ended --------------------------------------------------------------------------
 
@@ -399,18 +374,18 @@ class Recorder:
         )
 
     def _end(self, kind: EventType, message: str, **fields: Any) -> None:
-        with self._lock:
-            if self.is_ended or os.getpid() != self._pid:
+        with self._log.lock:
+            if self.is_ended or not self._log.is_own_process:
                 return
             self.release()
-            self.is_ended = True
-            statistics = self.progress.statistics(self._alerts.raised)
+            self.is_ended = self._watch.is_over = True
+            statistics = self.progress.statistics(self._watch.raised)
             duration = statistics["duration_seconds"]
             hooks = self.ledger.overhead_seconds
             overhead = {
                 "training_thread_seconds": round(hooks, 6),
                 "training_thread_percent": round(100 * hooks / duration, 4) if duration else 0.0,
-                "entries": self._entries,
+                "entries": self._log.entries,
                 "failed": self._output.report.count,
             }
             self.record(kind, message, statistics=statistics, overhead=overhead, **fields)
@@ -418,135 +393,6 @@ class Recorder:
         self._output.close()
         if self._on_end is not None:
             self._on_end(self)
-
-    # -- alerts --------------------------------------------------------------------------------
-
-    def _on_reading(self, reading: Reading) -> None:
-        usage = reading.values.get("memory", {}).get("usage_percent")
-        if usage is None:
-            return
-        limit = self._memory_limit
-        with self._lock:
-            is_on = limit.is_crossed(usage, self._alerts.is_active(limit.name))
-            self._alert(
-                EventType.RESOURCE_WARNING,
-                limit.name,
-                is_on,
-                f"⚠️ Memory usage is {usage:.1f} % (limit {limit.threshold:g} %)",
-                value=usage,
-                threshold=limit.threshold,
-                evidence=reading.values,
-            )
-
-    def _judge(self, step: int, metrics: dict[str, Any]) -> None:
-        """Raise or resolve the alerts on what a step's numbers say."""
-        loss = self._observed.pop(step, metrics.get("loss"))
-        self._observed = {later: value for later, value in self._observed.items() if later > step}
-        if loss is not None:
-            self._judge_loss(step, loss)
-        norm = metrics.get("grad_norm")
-        if norm is not None:
-            self._judge_number(alerts.NON_FINITE_GRAD_NORM, "Gradient norm", step, norm)
-
-    def _judge_loss(self, step: int, loss: float) -> None:
-        self._judge_number(alerts.NON_FINITE_LOSS, "Loss", step, loss)
-
-    def _judge_number(self, name: str, what: str, step: int, value: Any) -> None:
-        self._alert(
-            EventType.TRAINING_ANOMALY,
-            name,
-            alerts.is_non_finite(value),
-            f"⚠️ {what} of step {step} is {_number(value)}",
-            value=value,
-            evidence={"anomalous_step": step},
-        )
-
-    def _alert(
-        self, kind: EventType, name: str, is_on: bool, message: str, value: Any, **fields: Any
-    ) -> None:
-        with self._lock:
-            change = (
-                None if self.is_ended else self._alerts.update(name, is_on, self._clock.monotonic())
-            )
-            if change is None:
-                return
-            if change.is_raised:
-                self.record(kind, message, alert=name, value=value, **fields)
-            else:
-                self.record(
-                    EventType.ALERT_RESOLVED,
-                    f"👍 {name} is over after {change.active_seconds:.1f} s",
-                    alert=name,
-                    active_seconds=change.active_seconds,
-                    value=value,
-                )
-
-    # -- the entry -----------------------------------------------------------------------------
-
-    def record(
-        self,
-        kind: EventType,
-        message: str,
-        *,
-        verbosity: Verbosity | None = None,
-        level: Severity | None = None,
-        next_step: int | None = None,
-        **fields: Any,
-    ) -> None:
-        """Write one entry, unless the run's verbosity leaves it out.
-
-        Args:
-            kind: What happened.
-            message: The same in one line for people.
-            verbosity: Its tier, if not that of its type.
-            level: Its severity, if not that of its type.
-            next_step: Its step, if it belongs to one that is not done yet.
-            **fields: Its own fields.
-        """
-        event = EVENTS[kind]
-        tier = event.tier if verbosity is None else verbosity
-        severity = event.severity if level is None else level
-        if tier < self._verbosity or os.getpid() != self._pid:
-            return
-        with self._lock:
-            self._log.entry(
-                type=str(kind),
-                level=str(severity),
-                message=message,
-                verbosity=tier.label,
-                step=self.step if next_step is None else next_step,
-                epoch=self.epoch,
-                **fields,
-            )
-            self._entries += 1
-
-
-def record_alone(
-    output: Output,
-    kind: EventType,
-    message: str,
-    *,
-    verbosity: Verbosity | None = None,
-    level: Severity | None = None,
-    **fields: Any,
-) -> None:
-    """Write one entry that belongs to no run; its arguments are those of `Recorder.record`."""
-    event = EVENTS[kind]
-    tier = event.tier if verbosity is None else verbosity
-    chain = [Stamp(SystemClock()), normalize_values, redact_secrets, _as_arguments]
-    _EntryLogger(output.logger, chain, {}).entry(
-        type=str(kind),
-        level=str(event.severity if level is None else level),
-        message=message,
-        verbosity=tier.label,
-        **fields,
-    )
-    output.close()
-
-
-def _as_arguments(_logger: Any, _method: str, event_dict: Any) -> Any:
-    """Pass the entry to the stdlib logger as one positional argument."""
-    return (event_dict,), {}
 
 
 def _number(value: Any) -> str:
@@ -558,15 +404,3 @@ def _text(error: BaseException) -> str:
         return str(error)
     except Exception as second:  # noqa: BLE001 - an exception's text may raise anything
         return f"<text raised {type(second).__name__}>"
-
-
-def _folder_size(path: str | None) -> dict[str, Any]:
-    """Return `size_mb` and `files` of a checkpoint folder, or nothing if it is not there."""
-    if path is None or not os.path.isdir(path):  # noqa: PTH112
-        return {}
-    size = files = 0
-    for folder, _, names in os.walk(path):
-        for name in names:
-            size += os.lstat(os.path.join(folder, name)).st_size  # noqa: PTH118
-            files += 1
-    return {"size_mb": round(size / MB, 3), "files": files}

@@ -15,7 +15,7 @@ REDACTED = "<redacted>"
 _SECRET_KEY = re.compile(
     r"""(^|[_\-.])(
         password | passwd | passphrase | pwd | secret | secrets | credential | credentials
-      | authorization | api_?key | apikey | access_?key | secret_?key | private_?key
+      | authorization | api_?key | access_?key | secret_?key | private_?key
       | access_?key_?id | secret_?access_?key | connection_?string
       | (access|api|auth|bearer|bot|csrf|github|gitlab|hf|hub|hugging_?face|id|oauth
         |private|push_to_hub|refresh|secret|service|session|slack|wandb)_?token
@@ -37,21 +37,26 @@ _SHAPES = re.compile(
       | github_pat_[A-Za-z0-9_]{22,}
       | glpat-[A-Za-z0-9_\-]{20,}                            # GitLab
       | xox[abeprs]-[A-Za-z0-9\-]{10,}                       # Slack
-      | eyJ[A-Za-z0-9_\-]{8,}\.eyJ[A-Za-z0-9_\-]{8,}\.[A-Za-z0-9_\-]{8,}    # JWT
+      | eyJ[A-Za-z0-9_\-]{8,2000}\.eyJ[A-Za-z0-9_\-]{8,}\.[A-Za-z0-9_\-]{8,}    # JWT
     )
     """,
     re.VERBOSE | re.DOTALL,
 )
 _URL_PASSWORD = re.compile(r"(?<=://)([^\s/:@]*):([^\s/@]+)@")
 _BEARER = re.compile(r"\b(Bearer|Basic)\s+[A-Za-z0-9+/_\-.=]{16,}")
+# It begins at the telling word and looks back for the rest of the key: a pattern that begins with
+# the key would try every character of a long text as its start, and take minutes.
 _ASSIGNMENT = re.compile(
-    r"""(?P<key>[A-Za-z0-9_.\-]*(?:password|passwd|passphrase|secret|credential|api_?key|token
-        |access_?key|private_?key)[A-Za-z0-9_]*)
+    r"""(?P<word>(?:password|passwd|passphrase|secret|credential|api[_-]?key|token
+        |access[_-]?key|private[_-]?key)[A-Za-z0-9_\-]{0,40})
         (?P<mark>["']?\s*[=:]\s*["']?)(?P<value>[^\s"',;&)\]}<>]{6,})""",
     re.IGNORECASE | re.VERBOSE,
 )
+_KEY_START = re.compile(r"[A-Za-z0-9_.\-]*$")
+_LONGEST_KEY_START = 64
 _OPTION = re.compile(r"--?[A-Za-z][\w\-.]*")
-_SHORTEST_TOKEN = 12  # a bare `token` key also names pieces of a vocabulary
+# A bare `token` key also names pieces of a vocabulary: shorter, or with spaces and brackets.
+_BARE_TOKEN = re.compile(r"[A-Za-z0-9_\-.~+/=]{12,}")
 
 
 def is_secret_key(key: str) -> bool:
@@ -60,7 +65,7 @@ def is_secret_key(key: str) -> bool:
     >>> is_secret_key("hub_token"), is_secret_key("pad_token"), is_secret_key("max_tokens")
     (True, False, False)
     """
-    return _SECRET_KEY.search(key) is not None
+    return _SECRET_KEY.search(key.replace("-", "_")) is not None
 
 
 def redact_text(text: str) -> str:
@@ -102,7 +107,7 @@ def redact(value: Any, key: str = "") -> Any:
 def _hides(key: str, value: str) -> bool:
     if not is_secret_key(key) or value == REDACTED:
         return False
-    return key.lower() != "token" or (len(value) >= _SHORTEST_TOKEN and " " not in value)
+    return key.lower() != "token" or _BARE_TOKEN.fullmatch(value) is not None
 
 
 def _redact_list(items: list[Any], key: str) -> None:
@@ -113,12 +118,16 @@ def _redact_list(items: list[Any], key: str) -> None:
         follows_secret = (
             type(item) is str
             and _OPTION.fullmatch(item) is not None
-            and is_secret_key(item.lstrip("-").replace("-", "_"))
+            and is_secret_key(item.lstrip("-"))
         )
 
 
 def _redact_assignment(match: re.Match[str]) -> str:
-    key = match["key"].replace("-", "_").strip("_.")
-    if not is_secret_key(key) or match["value"].startswith(REDACTED[:4]):
-        return match[0]
-    return f"{match['key']}{match['mark']}{REDACTED}"
+    before = _KEY_START.search(
+        match.string, max(match.start() - _LONGEST_KEY_START, 0), match.start()
+    )
+    key = f"{before[0] if before else ''}{match['word']}".strip("_.-")
+    # The value of what is no secret may itself name one: `tokenizer: hf_token=...`.
+    hides = _hides(key, match["value"])
+    value = REDACTED if hides else _ASSIGNMENT.sub(_redact_assignment, match["value"])
+    return f"{match['word']}{match['mark']}{value}"

@@ -10,7 +10,8 @@ from __future__ import annotations
 import dataclasses
 import math
 import sys
-from collections.abc import Mapping, Sequence, Set
+from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Set as AbstractSet
 from datetime import date, datetime, time, timedelta
 from enum import Enum
 from os import PathLike
@@ -24,7 +25,9 @@ _SMALL_ARRAY = 64
 _MIN_INT, _MAX_INT = -(2**63), 2**64 - 1
 
 
-def normalize(value: Any, path: str = "", keep: tuple[type, ...] = ()) -> tuple[Any, dict[str, str]]:
+def normalize(
+    value: Any, path: str = "", keep: tuple[type, ...] = ()
+) -> tuple[Any, dict[str, str]]:
     """Return `value` for JSON, and the names of the non-finite numbers in it.
 
     Args:
@@ -48,7 +51,7 @@ def clean_text(text: str) -> str:
         half = MAX_TEXT // 2
         text = f"{text[:half]}<cut: {len(text) - 2 * half} characters>{text[-half:]}"
     if text.isascii():
-        return str(text)
+        return str.__str__(text)
     return text.encode("utf-8", "backslashreplace").decode("utf-8")
 
 
@@ -72,18 +75,13 @@ class _Walk:
         kind = type(value)
         if value is None or kind is bool:
             return value
-        if kind is int:
-            return value if _MIN_INT <= value <= _MAX_INT else f"<int: {_digits(value)}>"
         if kind is float:
             return self._number(value, path)
         if kind is str:
             return clean_text(value)
-        if self._keep and isinstance(value, self._keep):
-            return value
-        try:
-            return self._convert_other(value, path, depth)
-        except Exception as error:  # noqa: BLE001 - a value may raise anything, and says so here
-            return f"<{kind.__name__}: raised {type(error).__name__}>"
+        if kind is int:
+            return value if _MIN_INT <= value <= _MAX_INT else f"<int: {_digits(value)}>"
+        return self._convert_other(value, path, depth)
 
     def _number(self, value: float, path: str) -> float | None:
         if math.isfinite(value):
@@ -92,12 +90,17 @@ class _Walk:
         return None
 
     def _convert_other(self, value: Any, path: str, depth: int) -> Any:
-        simple = _simplify(value)
-        if simple is not value:
-            return self.convert(simple, path, depth)
-        if isinstance(value, (Mapping, Sequence, Set)):
-            return self._convert_container(value, path, depth)
-        return clean_text(f"<{type(value).__name__}: {repr(value)[:200]}>")
+        try:
+            if self._keep and isinstance(value, self._keep):
+                return value
+            simple = _simplify(value)
+            if simple is not value:
+                return self.convert(simple, path, depth)
+            if isinstance(value, (Mapping, Sequence, AbstractSet)):
+                return self._convert_container(value, path, depth)
+            return clean_text(f"<{type(value).__name__}: {repr(value)[:200]}>")
+        except Exception as error:  # noqa: BLE001 - a value may raise anything, and says so here
+            return f"<{type(value).__name__}: raised {type(error).__name__}>"
 
     def _convert_container(self, value: Any, path: str, depth: int) -> Any:
         if id(value) in self._open:
@@ -136,26 +139,28 @@ class _Walk:
 
 def _simplify(value: Any) -> Any:
     """Return a plainer value for `value`, or `value` itself where there is none."""
-    if isinstance(value, Enum):
-        return value.value
-    if isinstance(value, (bytes, bytearray, memoryview)):
-        return f"<{type(value).__name__}: {len(value)} bytes>"
-    for plain in (bool, int, float, str):
-        if isinstance(value, plain):
+    for kind, plain in _PLAIN_FORMS:
+        if isinstance(value, kind):
             return plain(value)
-    if isinstance(value, PathLike):
-        return str(value)
-    if isinstance(value, (datetime, date, time)):
-        return value.isoformat()
-    if isinstance(value, timedelta):
-        return value.total_seconds()
-    if isinstance(value, BaseException):
-        return f"<{type(value).__name__}: {value}>"
-    if isinstance(value, type):
-        return f"{value.__module__}.{value.__qualname__}"
     if dataclasses.is_dataclass(value):
         return {field.name: getattr(value, field.name) for field in dataclasses.fields(value)}
     return _simplify_array(value)
+
+
+# The first that fits: an enum of strings is an enum, a bool is an int.
+_PLAIN_FORMS: tuple[tuple[Any, Callable[[Any], Any]], ...] = (
+    (Enum, lambda value: value.value),
+    ((bytes, bytearray, memoryview), lambda value: f"<{type(value).__name__}: {len(value)} bytes>"),
+    (str, str.__str__),  # exactly a str, whatever `__str__` its class has
+    (bool, bool),
+    (int, int),
+    (float, float),
+    (PathLike, str),
+    ((datetime, date, time), lambda value: value.isoformat()),
+    (timedelta, lambda value: value.total_seconds()),
+    (BaseException, lambda value: f"<{type(value).__name__}: {value}>"),
+    (type, lambda value: f"{value.__module__}.{value.__qualname__}"),
+)
 
 
 def _simplify_array(value: Any) -> Any:
@@ -163,18 +168,23 @@ def _simplify_array(value: Any) -> Any:
     torch = sys.modules.get("torch")
     if torch is not None and isinstance(value, torch.Tensor):
         # Reading from a device would wait for it; a meta tensor has nothing to read.
-        if value.device.type != "cpu" or value.numel() > _SMALL_ARRAY or value.is_sparse:
+        is_readable = value.device.type == "cpu" and value.layout is torch.strided
+        if not is_readable or value.numel() > _SMALL_ARRAY:
             return f"<tensor: {value.dtype} {tuple(value.shape)} on {value.device}>"
         return value.detach().tolist()
     numpy = sys.modules.get("numpy")
     if numpy is not None and isinstance(value, (numpy.generic, numpy.ndarray)):
         if value.size > _SMALL_ARRAY:
             return f"<ndarray: {value.dtype} {value.shape}>"
+        if isinstance(value, numpy.longdouble):  # `tolist` gives it back as it is
+            return float(value)
         return value.tolist()
     return value
 
 
 def _key_text(key: Any) -> str:
+    if isinstance(key, str):
+        return str.__str__(key)
     try:
         return str(key)
     except Exception as error:  # noqa: BLE001 - a key may raise anything, and says so here

@@ -5,8 +5,15 @@ Nothing here imports a framework: models and data sets are read by the names tha
 
 from __future__ import annotations
 
+from vlog.describe.checkpoint import describe_checkpoint
 from vlog.describe.dataset import describe_batch, describe_dataset
 from vlog.describe.environment import describe_environment
 from vlog.describe.model import describe_model
 
-__all__ = ["describe_batch", "describe_dataset", "describe_environment", "describe_model"]
+__all__ = [
+    "describe_batch",
+    "describe_checkpoint",
+    "describe_dataset",
+    "describe_environment",
+    "describe_model",
+]

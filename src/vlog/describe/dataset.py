@@ -53,7 +53,9 @@ def describe_dataset(
 def _sample(
     dataset: Any, columns: Any, may_read_sample: bool, with_content: bool
 ) -> dict[str, Any]:
-    if not (may_read_sample or columns):
+    # A Hugging Face data set is a table in memory or in a map: any process may look at it.
+    is_table = type(dataset).__module__.partition(".")[0] == "datasets"
+    if not (may_read_sample or is_table):
         return {"sample_structure": "not read: the workers of the data loader open the data"}
     try:
         with _random_state_kept():
@@ -80,9 +82,9 @@ def describe_batch(batch: Any) -> dict[str, Any]:
         shapes = [value.shape for value in batch.values() if len(getattr(value, "shape", ())) > 0]
         if shapes:
             found["samples"] = int(shapes[0][0])
-        tokens = batch.get("input_ids")
-        if hasattr(tokens, "numel"):
-            found["tokens"] = int(tokens.numel())
+        tokens = getattr(batch.get("input_ids"), "numel", None)
+        if tokens is not None:
+            found["tokens"] = int(tokens())
     return found
 
 

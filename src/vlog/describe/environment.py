@@ -27,7 +27,16 @@ _PACKAGES = (
     "unsloth",
     "numpy",
 )
-_SLURM = ("JOB_ID", "JOB_NAME", "NODELIST", "NNODES", "NTASKS", "PROCID", "PARTITION", "JOB_END_TIME")
+_SLURM = (
+    "JOB_ID",
+    "JOB_NAME",
+    "NODELIST",
+    "NNODES",
+    "NTASKS",
+    "PROCID",
+    "PARTITION",
+    "JOB_END_TIME",
+)
 _LAUNCHER = ("RANK", "LOCAL_RANK", "WORLD_SIZE", "MASTER_ADDR", "CUDA_VISIBLE_DEVICES")
 
 

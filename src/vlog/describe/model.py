@@ -19,8 +19,8 @@ def describe_model(model: Any) -> dict[str, Any]:
     Returns:
         `class`, `total_parameters`, `trainable_parameters`, `trainable_percent`,
         `parameters_by_module` (top-level modules, total and trainable), `parameters_by_dtype`,
-        `size_mb` (parameters and buffers), `device`, `config`. Parameters that share their
-        storage (tied embeddings) count once. Quantized weights count as they are stored.
+        `size_mb` (parameters and buffers), `device`, `config`. A parameter that several
+        modules share (tied embeddings) counts once. Quantized weights count as they are stored.
     """
     found: dict[str, Any] = {"class": f"{type(model).__module__}.{type(model).__qualname__}"}
     if hasattr(model, "named_parameters"):

@@ -28,7 +28,9 @@ class ErrorLogHandler(logging.FileHandler):
 
     def __init__(self, filename: str | Path = ERROR_LOG_NAME) -> None:
         check_writable(Path(filename).absolute())
-        super().__init__(filename, mode="a", encoding="utf-8", delay=True, errors="backslashreplace")
+        super().__init__(
+            filename, mode="a", encoding="utf-8", delay=True, errors="backslashreplace"
+        )
         self.setFormatter(_RedactingFormatter(_FORMAT))
         self._has_complained = False
 

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import os
-from pathlib import Path
+from typing import TYPE_CHECKING
 
 from vlog.errors import LogFileError
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 MODE = 0o644
 

@@ -11,7 +11,7 @@ from vlog.clock import iso_timestamp
 from vlog.record import encode, entry_of
 from vlog.redaction import redact
 from vlog.schema import EventType, Severity
-from vlog.values import normalize
+from vlog.values import clean_text, normalize
 
 # The standard log: where each flat key stands in an entry.
 _FLAT_KEYS = {
@@ -49,18 +49,14 @@ class JsonlFormatter(OrjsonFormatter):
 
     def foreign_entry(self, record: logging.LogRecord) -> dict[str, Any]:
         """Return a `log_record` entry for a record that is not ours."""
-        found: dict[str, Any] = {}
-        record.message = record.getMessage()
-        self.add_fields(found, record, {})
-        fields, non_finite = normalize(found, "fields")
-        if record.exc_info:
-            fields["exception"] = self.formatException(record.exc_info)
+        record.message = _message(record)
+        fields, non_finite = normalize(self._foreign_fields(record), "fields")
         entry = {
             "timestamp": iso_timestamp(record.created),
             "type": EventType.LOG_RECORD,
             "level": _severity(record.levelno),
-            "message": normalize(record.message)[0],
-            "logger": record.name,
+            "message": record.message,
+            "logger": normalize(record.name)[0],
         }
         if fields:
             entry["fields"] = fields
@@ -68,6 +64,20 @@ class JsonlFormatter(OrjsonFormatter):
             entry["non_finite"] = non_finite
         redacted: dict[str, Any] = redact(entry)
         return redacted
+
+    def _foreign_fields(self, record: logging.LogRecord) -> dict[str, Any]:
+        found: dict[str, Any] = {}
+        self.add_fields(found, record, {})
+        found.pop("message", None)
+        # python-json-logger leaves out extras that begin with an underscore.
+        found |= {key: value for key, value in vars(record).items() if str(key).startswith("_")}
+        if record.exc_info:
+            found["exception"] = self.formatException(record.exc_info)
+        elif record.exc_text:
+            found["exception"] = record.exc_text
+        if record.stack_info:
+            found["stack"] = self.formatStack(record.stack_info)
+        return found
 
 
 class StandardFormatter(JsonlFormatter):
@@ -87,6 +97,16 @@ class StandardFormatter(JsonlFormatter):
             if isinstance(values, dict) and key in values:
                 flat[name] = values[key]
         return flat
+
+
+def _message(record: logging.LogRecord) -> str:
+    """Return the text of the record, or its parts where they do not fit together."""
+    try:
+        text = record.getMessage()
+    except Exception as error:  # noqa: BLE001 - anybody's message may raise anything
+        parts, _ = normalize([record.msg, record.args])
+        text = f"{parts[0]} <arguments {parts[1]}: raised {type(error).__name__}>"
+    return clean_text(text)
 
 
 def _severity(level: int) -> Severity:

@@ -11,7 +11,6 @@ import gzip
 import os
 import shutil
 import threading
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import zstandard
@@ -21,6 +20,7 @@ from vlog.segments import COMPRESSED_SUFFIX, PART_SUFFIX, list_segments
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from pathlib import Path
 
 
 class SegmentKeeper:

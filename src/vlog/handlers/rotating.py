@@ -54,6 +54,9 @@ class RotatingJsonlHandler(ConcurrentRotatingFileHandler):  # type: ignore[misc]
         LogFileError: the file cannot be written there.
     """
 
+    stream: Any
+    stream_lock: Any
+
     def __init__(
         self,
         filename: str | os.PathLike[str],
@@ -90,7 +93,7 @@ class RotatingJsonlHandler(ConcurrentRotatingFileHandler):  # type: ignore[misc]
         except Exception:  # noqa: BLE001 - stdlib's contract: a handler never raises
             self.handleError(record)
 
-    def handleError(self, record: logging.LogRecord) -> None:  # noqa: N802 - stdlib's name
+    def handleError(self, record: logging.LogRecord) -> None:  # noqa: ARG002, N802 - stdlib's
         """Report the error at hand and the record that is lost by it."""
         self._is_torn = True  # perhaps: the next write looks
         self._report(f"an entry could not be written to {self.baseFilename}", sys.exc_info()[1])
@@ -99,13 +102,13 @@ class RotatingJsonlHandler(ConcurrentRotatingFileHandler):  # type: ignore[misc]
         formatter = self.formatter
         if isinstance(formatter, JsonlFormatter):
             return formatter.format_line(record)
-        return self.format(record).encode("utf-8", "backslashreplace") + b"\n"
+        text: str = self.format(record)
+        return text.encode("utf-8", "backslashreplace") + b"\n"
 
     def _write(self, line: bytes) -> None:
         size = self._ready()
         if 0 < self.maxBytes < size + len(line) and size > 0:
-            self.doRollover()
-            self._ready()
+            self._roll_over()
         if self._is_torn:
             line = self._close_torn_line() + line
         written = self.stream.write(line)
@@ -165,15 +168,20 @@ class RotatingJsonlHandler(ConcurrentRotatingFileHandler):  # type: ignore[misc]
             break
         segments = list_segments(self.path)
         self._next_segment = segments[-1].number + 1 if segments else 1
-        self._keeper = SegmentKeeper(
-            self.path, self._total_bytes, self._compression, self._report
-        )
+        self._keeper = SegmentKeeper(self.path, self._total_bytes, self._compression, self._report)
         if segments:
             self._keeper.wake()
 
     def _open_lockfile(self) -> None:
         descriptor = os.open(self.lockFilename, os.O_RDWR | os.O_CREAT, MODE)
         self.stream_lock = os.fdopen(descriptor, "r+")
+
+    def _roll_over(self) -> None:
+        try:
+            self.doRollover()
+        except OSError as error:  # the file grows on: an entry is worth more than a size
+            self._report(f"{self.baseFilename} could not be set aside as a segment", error)
+        self._ready()
 
     def doRollover(self) -> None:  # noqa: N802 - stdlib's name
         """Set the file aside as the next segment: one rename, whatever their number."""

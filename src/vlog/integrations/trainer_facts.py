@@ -29,7 +29,8 @@ def _steps_per_epoch(args: Any, state: Any, train_dataloader: Any) -> int | None
     try:
         return max(math.ceil(len(train_dataloader) / args.gradient_accumulation_steps), 1)
     except TypeError:  # an iterable data set has no length
-        return state.max_steps or None
+        steps: int = state.max_steps
+        return steps or None
 
 
 def _every(strategy: Any, steps: float | None, per_epoch: int | None) -> int | None:

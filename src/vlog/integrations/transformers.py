@@ -14,12 +14,18 @@ from vlog.errors import MissingExtraError
 
 try:
     from accelerate.utils.memory import should_reduce_batch_size
+    from transformers import __version__ as _version
     from transformers.trainer_callback import TrainerCallback
 except ImportError as _error:
     raise MissingExtraError(
         "VerboseLoggingCallback needs transformers 5 or newer, torch and accelerate. "
-        "Install them with: pip install 'vlog-training[trainer]'"
+        f"Install them with: pip install 'vlog-training[trainer]' ({_error})"
     ) from _error
+if int(_version.partition(".")[0]) < 5:
+    raise MissingExtraError(
+        f"transformers {_version} is too old: VerboseLoggingCallback needs 5 or newer. "
+        "Install it with: pip install -U 'vlog-training[trainer]'"
+    )
 
 from vlog import endings
 from vlog.clock import Clock, SystemClock
@@ -30,8 +36,9 @@ from vlog.integrations.trainer_probe import find_trainer, wrap_trainer
 from vlog.integrations.trainer_run import TrainerRun
 from vlog.lineage import find_checkpoint_run
 from vlog.own_entry import own_entry
-from vlog.recorder import Recorder, Settings, record_alone
+from vlog.recorder import Recorder, Settings
 from vlog.resources import Monitor, default_sources
+from vlog.run_log import record_alone
 from vlog.schema import EventType
 from vlog.verbosity import Verbosity
 
@@ -77,7 +84,7 @@ def _handed_on(name: str) -> Callable[..., None]:
     return _guarded(hook)
 
 
-class VerboseLoggingCallback(TrainerCallback):
+class VerboseLoggingCallback(TrainerCallback):  # type: ignore[misc]  # untyped base
     """Record a Trainer's runs as JSONL: one callback, and a complete and true log.
 
     Nothing that goes wrong in it reaches the training; it is written to
@@ -276,6 +283,7 @@ class VerboseLoggingCallback(TrainerCallback):
             self._run.evaluate(args, state, control, metrics=metrics)
             return
         metrics = metrics or {}
+        link: dict[str, Any] = {"after_run": self._last_run_id} if self._last_run_id else {}
         seconds = next((metrics[name] for name in metrics if name.endswith("_runtime")), 0.0)
         record_alone(
             self._output,
@@ -283,7 +291,7 @@ class VerboseLoggingCallback(TrainerCallback):
             "📊 Evaluation outside of a training",
             metrics=metrics,
             timing={"evaluation_seconds": seconds},
-            **({"after_run": self._last_run_id} if self._last_run_id else {}),
+            **link,
         )
 
     on_predict = on_evaluate

@@ -39,7 +39,7 @@ class HostMemory:
     name = "memory"
 
     def read(self) -> dict[str, Any]:
-        """Return `usage_percent` (what cannot be reclaimed), `used_gb`, `available_gb`, `total_gb`."""
+        """Return `usage_percent` (not reclaimable), `used_gb`, `available_gb`, `total_gb`."""
         memory = psutil.virtual_memory()
         return {
             "usage_percent": memory.percent,

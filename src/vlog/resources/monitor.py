@@ -67,9 +67,9 @@ class Monitor:
         clock: Stamps the readings.
         sources: What to measure.
         report: Told once of each source that fails: `report(what, error)`.
-        on_reading: Called in the monitor's thread with each new reading.
 
     Attributes:
+        on_reading: Called in the monitor's thread with each new reading, if it is set.
         latest: The last reading, or None before the first one.
         busy_seconds: Time spent measuring.
     """
@@ -80,15 +80,14 @@ class Monitor:
         clock: Clock,
         sources: Sequence[Source],
         report: Callable[[str, BaseException], None],
-        on_reading: Callable[[Reading], None] | None = None,
     ) -> None:
+        self.on_reading: Callable[[Reading], None] | None = None
         self.latest: Reading | None = None
         self.busy_seconds = 0.0
         self._interval = interval_seconds
         self._clock = clock
         self._sources = sources
         self._report = report
-        self._on_reading = on_reading
         self._failing: set[str] = set()
         self._stopped = threading.Event()
         self._thread: threading.Thread | None = None
@@ -108,33 +107,36 @@ class Monitor:
         """Measure every source now, in the calling thread, and publish the reading."""
         started = self._clock.monotonic()
         values = {}
+        encoded = {}
         for source in self._sources:
-            fields = self._read(source)
+            fields, json = self._read(source)
             if fields:
                 values[source.name] = fields
+                encoded[source.name] = orjson.Fragment(json)
         number = 1 if self.latest is None else self.latest.number + 1
-        self.latest = Reading(number, self._clock.monotonic(), values, orjson.dumps(values))
+        self.latest = Reading(number, self._clock.monotonic(), values, orjson.dumps(encoded))
         self.busy_seconds += self._clock.monotonic() - started
         return self.latest
 
-    def _read(self, source: Source) -> dict[str, Any]:
+    def _read(self, source: Source) -> tuple[dict[str, Any], bytes]:
         try:
             fields = source.read()
+            json = orjson.dumps(fields)
         except Exception as error:  # noqa: BLE001 - a source may raise anything, and is asked again
             if source.name not in self._failing:
                 self._failing.add(source.name)
                 self._report(f"resource {source.name!r} cannot be read", error)
-            return {}
+            return {}, b""
         self._failing.discard(source.name)
-        return fields
+        return fields, json
 
     def _run(self) -> None:
         interval = min(_FIRST_INTERVAL_SECONDS, self._interval)
         while True:
             reading = self.measure()
-            if self._on_reading is not None:
+            if self.on_reading is not None:
                 try:
-                    self._on_reading(reading)
+                    self.on_reading(reading)
                 except Exception as error:  # noqa: BLE001 - the next reading must still come
                     self._report("a reading could not be passed on", error)
             if self._stopped.wait(interval):

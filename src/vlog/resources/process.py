@@ -21,7 +21,7 @@ class OwnProcess:
         self._before: tuple[float, float] | None = None
 
     def read(self) -> dict[str, Any]:
-        """Return `memory_gb`, `memory_percent`, `threads` and, from the second time, `cpu_percent`."""
+        """Return `memory_gb`, `memory_percent`, `threads`; from the second time `cpu_percent`."""
         with self._process.oneshot():
             resident = self._process.memory_info().rss
             times = self._process.cpu_times()

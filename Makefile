@@ -1,0 +1,38 @@
+# `make demo` and `make test` are all the set-up there is: each makes .venv first if need be.
+PYTHON ?= python3
+VENV ?= .venv
+BIN = $(VENV)/bin
+# The build of torch that is tested here. Set TORCH to the one that you have or want.
+TORCH ?= torch==2.13.0
+
+.PHONY: demo test check bench clean
+
+demo: $(VENV)/.trainer
+	$(BIN)/vlog demo
+
+test: $(VENV)/.dev
+	$(BIN)/python -m pytest
+
+# Lint, format and types.
+check: $(VENV)/.dev
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+
+# The measured tables of the README, written into it.
+bench: $(VENV)/.dev
+	$(BIN)/python benchmarks/log_size.py --write README.md
+
+clean:
+	rm -rf $(VENV) build dist vlog-demo
+
+$(VENV)/.trainer: pyproject.toml
+	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --upgrade pip
+	$(BIN)/python -m pip install --quiet "$(TORCH)"
+	$(BIN)/python -m pip install --quiet -e ".[trainer]"
+	touch $@
+
+$(VENV)/.dev: $(VENV)/.trainer
+	$(BIN)/python -m pip install --quiet -e ".[trainer,dev]"
+	touch $@

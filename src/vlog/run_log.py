@@ -1,0 +1,151 @@
+"""The entries of one run on their way to the handlers: verbosity filter and structlog chain."""
+
+from __future__ import annotations
+
+import os
+import threading
+from typing import TYPE_CHECKING, Any
+
+import structlog
+
+from vlog.clock import Clock, SystemClock
+from vlog.processors import (
+    AddContext,
+    AddResources,
+    AddTrends,
+    Stamp,
+    normalize_values,
+    redact_secrets,
+)
+from vlog.schema import EVENTS, EventType, Severity
+from vlog.verbosity import Verbosity
+
+if TYPE_CHECKING:
+    from structlog.typing import EventDict, Processor
+
+    from vlog.config import Output
+    from vlog.resources import Monitor
+
+
+class RunLog:
+    """Write the entries of one run.
+
+    It may be called from any thread: numbers are given and lines are written under one lock, so
+    that the order in the file is the order of `seq`. A forked child writes nothing.
+
+    Args:
+        output: Where entries go.
+        run_id: The run.
+        verbosity: The run's: what is of a finer tier is left out.
+        clock: Where time comes from.
+        monitor: Whose readings step entries carry.
+
+    Attributes:
+        lock: The lock, for those who decide and write in one go.
+        step: The `step` of the entries to come.
+        epoch: Their `epoch`.
+        entries: Number of entries written.
+    """
+
+    def __init__(
+        self, output: Output, run_id: str, verbosity: Verbosity, clock: Clock, monitor: Monitor
+    ) -> None:
+        self.lock = threading.RLock()
+        self.step = 0
+        self.epoch: float | None = 0.0
+        self.entries = 0
+        self._verbosity = verbosity
+        self._pid = os.getpid()
+        chain: list[Processor] = [
+            AddContext({"run_id": run_id, "rank": output.rank, "pid": self._pid}),
+            Stamp(clock),
+            AddResources(monitor, clock, verbosity),
+            AddTrends(monitor, detailed=verbosity <= Verbosity.HIGH),
+            normalize_values,
+            redact_secrets,
+        ]
+        self._logger = _entry_logger(output, chain)
+
+    @property
+    def is_own_process(self) -> bool:
+        """Whether this is the process that the run began in, and not a fork of it."""
+        return os.getpid() == self._pid
+
+    def takes(self, tier: Verbosity) -> bool:
+        """Return whether the run's verbosity writes entries of `tier`."""
+        return tier >= self._verbosity
+
+    def record(
+        self,
+        kind: EventType,
+        message: str,
+        *,
+        verbosity: Verbosity | None = None,
+        level: Severity | None = None,
+        next_step: int | None = None,
+        **fields: Any,
+    ) -> None:
+        """Write one entry, unless the run's verbosity leaves it out.
+
+        Args:
+            kind: What happened.
+            message: The same in one line for people.
+            verbosity: Its tier, if not that of its type.
+            level: Its severity, if not that of its type.
+            next_step: Its step, if it belongs to one that is not done yet.
+            **fields: Its own fields.
+        """
+        tier = EVENTS[kind].tier if verbosity is None else verbosity
+        if tier < self._verbosity or not self.is_own_process:
+            return
+        with self.lock:
+            self._logger.entry(
+                **_envelope(kind, message, tier, level),
+                step=self.step if next_step is None else next_step,
+                epoch=self.epoch,
+                **fields,
+            )
+            self.entries += 1
+
+
+def record_alone(
+    output: Output,
+    kind: EventType,
+    message: str,
+    *,
+    level: Severity | None = None,
+    **fields: Any,
+) -> None:
+    """Write one entry that belongs to no run; its arguments are those of `RunLog.record`."""
+    chain: list[Processor] = [Stamp(SystemClock()), normalize_values, redact_secrets]
+    envelope = _envelope(kind, message, EVENTS[kind].tier, level)
+    _entry_logger(output, chain).entry(**envelope, **fields)
+    output.close()
+
+
+def _envelope(
+    kind: EventType, message: str, tier: Verbosity, level: Severity | None
+) -> dict[str, str]:
+    severity = EVENTS[kind].severity if level is None else level
+    return {
+        "type": str(kind),
+        "level": str(severity),
+        "message": message,
+        "verbosity": tier.label,
+    }
+
+
+class _EntryLogger(structlog.BoundLoggerBase):
+    """structlog's side of a run: runs the chain, then calls `entry` of the stdlib logger."""
+
+    def entry(self, **event_dict: Any) -> None:
+        self._proxy_to_logger("entry", **event_dict)
+
+
+def _entry_logger(output: Output, chain: list[Processor]) -> _EntryLogger:
+    return _EntryLogger(output.logger, [*chain, _as_argument], {})
+
+
+def _as_argument(_logger: Any, _method: str, event_dict: EventDict) -> Any:
+    """Pass the entry to the stdlib logger as one positional argument."""
+    return (event_dict,), {}

@@ -1,0 +1,55 @@
+"""The losses as the training computed them, beside those that a trainer logs.
+
+The Trainer's `logging_nan_inf_filter` logs a number of its own for a step whose loss was not
+finite; these are the ones to put it right with.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from vlog.alerts import is_non_finite
+
+_MAX_STEPS = 100  # that are named, of those without a finite loss between two logs
+
+
+class TrueLosses:
+    """Keep the observed losses of steps whose entry is not written yet.
+
+    Of several micro-batches of a step, one that is not finite counts.
+    """
+
+    def __init__(self) -> None:
+        self._waiting: dict[int, float] = {}
+        self._non_finite: dict[int, float] = {}
+
+    def observe(self, step: int, loss: float, *, is_written: bool) -> None:
+        """Take in a loss of `step`.
+
+        Args:
+            step: The step that it belongs to.
+            loss: The loss of one micro-batch.
+            is_written: Whether the step's entry is out already.
+        """
+        is_bad = is_non_finite(loss)
+        if is_bad and len(self._non_finite) < _MAX_STEPS:
+            self._non_finite[step] = loss
+        if not is_written and (is_bad or step not in self._waiting):
+            self._waiting[step] = loss
+
+    def correct(self, step: int, metrics: dict[str, Any]) -> None:
+        """Put the true loss into the metrics of a step that had no finite one."""
+        if step in self._non_finite:
+            metrics["loss"] = self._non_finite[step]
+
+    def end_window(self) -> list[int]:
+        """Return the steps without a finite loss since the last call: a log covers them."""
+        steps = sorted(self._non_finite)
+        self._non_finite.clear()
+        return steps
+
+    def pop(self, step: int, logged: Any) -> Any:
+        """Return the true loss of `step`, or `logged` if none was observed; forget older ones."""
+        loss = self._waiting.get(step, logged)
+        self._waiting = {later: value for later, value in self._waiting.items() if later > step}
+        return loss

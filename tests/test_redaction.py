@@ -1,0 +1,159 @@
+"""Secrets go, by key and by shape; what only looks like one stays."""
+
+import time
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from vlog.redaction import REDACTED, is_secret_key, redact, redact_text
+from vlog.values import MAX_TEXT
+
+# In two parts, so that no scanner takes the tests for a leak.
+SECRETS = {
+    "hugging_face": "hf_" + "aB3dE6gH9jK2mN5pQ8sT1vW4yZ7bC0dF3g",
+    "openai": "sk-" + "proj-abcdEFGH1234abcdEFGH1234_x",
+    "anthropic": "sk-ant-" + "api03-AbCdEfGhIjKlMnOpQrStUv-wXyZ",
+    "wandb": "wandb_v1_" + "AbCdEfGhIjKlMnOpQrStUvWxYz",
+    "aws": "AKIA" + "IOSFODNN7EXAMPLE",
+    "google": "AIza" + "SyA1234567890abcdefghijklmnopqrstuv",
+    "github": "ghp_" + "abcdefghijklmnopqrstuvwxyz0123456789",
+    "github_fine": "github_pat_" + "11ABCDEFG0abcdefghijkl_mnop",
+    "gitlab": "glpat-" + "abcdefghij0123456789",
+    "slack": "xoxb-" + "123456789012-abcdefghijkl",
+    "jwt": "eyJ" + "hbGciOiJIUzI1NiJ9.eyJzdWIiOiIxMjM0In0.dozjgNryP4J3jVmNHl0w5N",
+    "private_key": "-----BEGIN RSA PRIVATE "
+    + "KEY-----\nMIIEow\nIBAAK\n-----END RSA PRIVATE KEY-----",
+    "half_private_key": "-----BEGIN PRIVATE " + "KEY-----\nMIIEowIBAAK",
+}
+HARMLESS = [
+    "tokens per second: 12345678",
+    "time per token: 0.012345 seconds",
+    "max_tokens=12345678, num_memory_tokens: 12345678",
+    "eos_token: </s>, pad_token=<|endoftext|>, image_token: <image_placeholder>",
+    "unk_token=[UNKNOWN_TOKEN]",
+    "/home/me/run/checkpoint-500/model.safetensors",
+    "C:\\Users\\me\\results: done",
+    "commit 3f786850e387550fdab836ed7e6dc881de23001b",
+    "sha256:9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08",
+    "https://huggingface.co/meta-llama/Llama-3-8B?revision=main",
+    "ssh://git@github.com/me/repository.git",
+    "task-specific-description-of-the-training-set",
+    "Basic tokenization of the corpus: finished",
+    "step_time=1.23456789 secretariat: chestnut",
+]
+
+
+class TestIsSecretKey:
+    @pytest.mark.parametrize(
+        "key",
+        ["hub_token", "HF_TOKEN", "token", "api_key", "OPENAI_API_KEY", "apiKey", "X-Api-Key",
+         "password", "db.password", "aws_secret_access_key", "client_secret", "Authorization",
+         "push_to_hub_token", "wandb_token"],
+    )  # fmt: skip
+    def test_knows_the_names_of_secrets(self, key):
+        assert is_secret_key(key)
+
+    @pytest.mark.parametrize(
+        "key",
+        ["use_cls_token", "num_memory_tokens", "pad_token_id", "pad_token", "max_tokens",
+         "eos_token", "image_token", "bos_token", "tokens", "num_tokens", "tokenizer", "keys",
+         "key", "secretary", "password_hash_rounds", "tokens_per_second"],
+    )  # fmt: skip
+    def test_leaves_the_names_of_a_vocabulary(self, key):
+        assert not is_secret_key(key)
+
+
+class TestRedactText:
+    @pytest.mark.parametrize("secret", SECRETS.values(), ids=SECRETS)
+    def test_takes_out_a_secret_wherever_it_stands(self, secret):
+        assert f"before {REDACTED}" == redact_text(f"before {secret}")
+        assert secret not in redact_text(f"login(token='{secret}', add=True)")
+        assert secret not in redact_text(f"headers: {{'x': '{secret}'}}")
+
+    @pytest.mark.parametrize(
+        ("text", "expected"),
+        [
+            ("https://me:hunter22@host/x", f"https://me:{REDACTED}@host/x"),
+            ("postgres://:pw123@db:5432/runs", f"postgres://:{REDACTED}@db:5432/runs"),
+            ("Authorization: Bearer abcdefghijklmnop", f"Authorization: Bearer {REDACTED}"),
+            ("HF_TOKEN=abcdefgh python x.py", f"HF_TOKEN={REDACTED} python x.py"),
+            ('{"client_secret": "abcdefgh"}', f'{{"client_secret": "{REDACTED}"}}'),
+            ("--hf-token=abcdefgh --lr=0.0001", f"--hf-token={REDACTED} --lr=0.0001"),
+            ("my.aws-secret-access-key: abcdefgh", f"my.aws-secret-access-key: {REDACTED}"),
+            ("X-Api-Key: abcdefgh", f"X-Api-Key: {REDACTED}"),
+            ("tokenizer: hub_token=abcdefgh", f"tokenizer: hub_token={REDACTED}"),
+        ],
+    )
+    def test_takes_out_what_is_assigned_to_a_secret_name(self, text, expected):
+        assert expected == redact_text(text)
+
+    @pytest.mark.parametrize("text", HARMLESS)
+    def test_leaves_what_is_none(self, text):
+        assert text == redact_text(text)
+
+    @pytest.mark.parametrize(
+        "text",
+        ["a" * MAX_TEXT + "=", "token" * (MAX_TEXT // 5) + "=", "eyJ-" * (MAX_TEXT // 4) + "=",
+         "a_" * (MAX_TEXT // 2) + ":", "://a:" * (MAX_TEXT // 5), "Bearer " * (MAX_TEXT // 7)],
+        ids=["letters", "tokens", "jwt", "words", "urls", "bearers"],
+    )  # fmt: skip
+    def test_is_quick_on_the_longest_text(self, text):
+        """No pattern backs up over the whole text: that takes minutes, in the training thread."""
+        started = time.perf_counter()
+        redact_text(text)
+
+        assert time.perf_counter() - started < 2
+
+    @given(st.text(st.characters()) | st.text("tokenpasswordsecretapi_key=:\"' -@/.<>hfsk0"))
+    def test_raises_on_no_text_and_does_nothing_more_the_second_time(self, text):
+        once = redact_text(text)
+
+        assert once == redact_text(once)
+
+
+class TestRedact:
+    def test_takes_out_what_stands_under_a_secret_key_at_any_depth(self):
+        entry = {
+            "arguments": {"hub_token": "abc", "credentials": {"user": "me", "more": ["x", 1]}},
+            "list": [{"api_key": "short"}, {"password": ""}],
+            "env": {"X-Api-Key": "short"},
+        }
+
+        assert {
+            "arguments": {
+                "hub_token": REDACTED,
+                "credentials": {"user": REDACTED, "more": [REDACTED, 1]},
+            },
+            "list": [{"api_key": REDACTED}, {"password": ""}],
+            "env": {"X-Api-Key": REDACTED},
+        } == redact(entry)
+
+    @pytest.mark.parametrize("option", ["--hf_token", "--hub-token", "-password", "--api_key"])
+    def test_takes_out_the_value_behind_an_option_of_a_command_line(self, option):
+        command = ["python", "train.py", option, "whatever", "--lr", "0.1"]
+
+        assert ["python", "train.py", option, REDACTED, "--lr", "0.1"] == redact(command)
+
+    def test_leaves_numbers_and_switches(self):
+        entry = {"api_key": None, "use_auth_token": True, "secret": 5, "pad_token_id": 0}
+
+        assert dict(entry) == redact(entry)
+
+    def test_leaves_a_tokenizer_as_it_is(self):
+        def tokenizer():
+            return {
+                "vocab": {"token": 5, "pass": 6, "▁secret": 7},
+                "eos_token": "</s>",
+                "image_token": "<image>",
+                "use_cls_token": "yes",
+                "num_memory_tokens": 4,
+                "added_tokens_decoder": {"50256": {"content": "<|endoftext|>", "special": True}},
+                "top": [{"token": "<|endoftext|>"}, {"token": "hello"}, {"token": "a b c d e f g"}],
+                "max_tokens": 12345678,
+            }
+
+        assert tokenizer() == redact(tokenizer())
+
+    def test_takes_out_a_bare_token_that_is_long_enough(self):
+        assert {"token": REDACTED} == redact({"token": "Zm9vYmFyYmF6cXV4"})

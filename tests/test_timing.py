@@ -1,0 +1,210 @@
+"""The arithmetic of phases, windows, schedules and the end to come."""
+
+import random
+import statistics
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from vlog.timing import (
+    DATA_WAIT,
+    EVALUATION,
+    LOGGING,
+    OPTIMIZER,
+    PHASES,
+    WARM_UP_STEPS,
+    MovingSum,
+    PhaseLedger,
+    Schedule,
+    StepTimes,
+    Tally,
+    Window,
+    eta_seconds,
+)
+
+SECONDS = st.floats(1e-4, 1e3)
+
+
+class TestPhaseLedger:
+    def test_gives_the_time_since_the_last_mark_to_the_phase(self, clock):
+        ledger = PhaseLedger(clock)
+        clock.advance(2)
+        ledger.mark(DATA_WAIT)
+        clock.advance(3)
+        ledger.mark(OPTIMIZER)
+
+        assert {"data_wait_seconds": 2.0, "optimizer_seconds": 3.0} == ledger.as_fields()
+
+    def test_phases_add_up_exactly_to_what_elapsed(self, clock):
+        ledger = PhaseLedger(clock)
+        started = clock.monotonic()
+        dice = random.Random(1)
+        for _ in range(1000):
+            clock.advance(dice.randrange(1, 100) / 64)  # sums of 64ths are exact in a float
+            ledger.leave() if dice.random() < 0.2 else ledger.mark(dice.choice(PHASES))
+
+        assert clock.monotonic() - started == sum(ledger.totals.values())
+
+    def test_counts_its_own_time_as_logging_and_as_overhead(self, clock):
+        ledger = PhaseLedger(clock)
+        clock.advance(1)
+        ledger.mark(LOGGING)
+        clock.advance(0.5)
+        ledger.leave()
+
+        assert 1.5 == ledger.totals[LOGGING]
+        assert 0.5 == ledger.overhead_seconds
+
+    def test_take_returns_what_was_not_taken_before(self, clock):
+        ledger = PhaseLedger(clock)
+        taken = []
+        for seconds in (1, 2):
+            clock.advance(seconds)
+            ledger.mark(EVALUATION)
+            taken.append(ledger.take(EVALUATION))
+
+        assert [1.0, 2.0, 0.0] == [*taken, ledger.take(EVALUATION)]
+        assert 3.0 == ledger.totals[EVALUATION]
+
+    def test_restart_forgets_everything(self, clock):
+        ledger = PhaseLedger(clock)
+        clock.advance(1)
+        ledger.leave()
+        clock.advance(5)
+        ledger.restart()
+        clock.advance(2)
+        ledger.mark(DATA_WAIT)
+
+        assert {"data_wait_seconds": 2.0} == ledger.as_fields()
+        assert 0.0 == ledger.overhead_seconds
+        assert 2.0 == ledger.take(DATA_WAIT)
+
+
+class TestWindow:
+    @given(st.lists(SECONDS, min_size=1, max_size=40), st.integers(1, 10))
+    def test_agrees_with_numpy_about_the_last_values(self, values, size):
+        window = Window(size)
+        for value in values:
+            window.add(value)
+        last = np.array(values[-size:])
+
+        assert len(last) == len(window)
+        assert (last.min(), last.max()) == (window.min, window.max)
+        assert np.median(last) == pytest.approx(window.median)
+        assert np.mean(last) == pytest.approx(window.mean, abs=1e-9)
+        # The sum of squares keeps about half the digits of the largest value it has seen.
+        assert np.std(last) == pytest.approx(window.std, abs=1e-6 * max(values))
+
+    def test_is_zero_when_empty(self):
+        window = Window()
+
+        assert (0, 0.0, 0.0, 0.0, 0.0, 0.0) == (
+            len(window), window.mean, window.median, window.std, window.min, window.max
+        )  # fmt: skip
+
+    def test_holds_equal_values_apart(self):
+        window = Window(2)
+        for value in (1.0, 1.0, 2.0):
+            window.add(value)
+
+        assert (1.0, 1.5, 2.0) == (window.min, window.median, window.max)
+
+
+class TestStepTimes:
+    def test_leaves_out_warm_up_once_there_are_other_steps(self):
+        times = StepTimes()
+        for seconds in [60.0] * WARM_UP_STEPS:
+            times.add(seconds)
+        assert 60.0 == times.mean
+
+        times.add(1.0)
+        times.add(3.0)
+
+        assert (2.0, 1.0, 1.0, 3.0) == (times.mean, times.std, times.min, times.max)
+        assert 2.0 == times.recent.median
+        assert WARM_UP_STEPS + 2 == times.count
+
+    @given(st.lists(SECONDS, min_size=1, max_size=500))
+    def test_agrees_with_statistics_over_the_whole_run(self, values):
+        times = StepTimes()
+        for value in [1e6] * WARM_UP_STEPS + values:
+            times.add(value)
+
+        assert statistics.fmean(values) == pytest.approx(times.mean)
+        assert statistics.pstdev(values) == pytest.approx(times.std, abs=1e-9 * max(values))
+        assert (min(values), max(values)) == (times.min, times.max)
+
+    def test_recent_is_the_last_two_hundred(self):
+        times = StepTimes()
+        for value in range(1000):
+            times.add(float(value))
+
+        assert (800.0, 999.0) == (times.recent.min, times.recent.max)
+        assert float(WARM_UP_STEPS) == times.min
+
+
+class TestSchedule:
+    @given(
+        st.integers(1, 60), st.integers(1, 20), st.booleans(), st.data()
+    )  # fmt: skip
+    def test_counts_the_evaluations_and_checkpoints_to_come(self, total, every, at_end, data):
+        """The same as walking through the steps; what belongs to `step` itself is to come."""
+        step = data.draw(st.integers(1, total))
+        schedule = Schedule(total, every, every, at_end, at_end)
+        walked = sum(
+            each % every == 0 or (at_end and each == total) for each in range(step, total + 1)
+        )
+
+        assert walked == schedule.remaining_evaluations(step)
+        assert walked == schedule.remaining_saves(step)
+        assert total - step == schedule.remaining_steps(step)
+
+    def test_counts_nothing_without_an_end(self):
+        schedule = Schedule(None, 10, 10, evaluates_at_end=True, saves_at_end=True)
+
+        assert (None, 0, 0) == (
+            schedule.remaining_steps(3),
+            schedule.remaining_evaluations(3),
+            schedule.remaining_saves(3),
+        )
+
+    def test_has_no_less_than_nothing_to_come(self):
+        assert 0 == Schedule(total_steps=10).remaining_steps(12)
+        assert 0 == Schedule(total_steps=10).remaining_evaluations(3)
+
+
+class TestEtaSeconds:
+    def test_adds_steps_evaluations_and_checkpoints(self):
+        schedule = Schedule(100, evaluate_every=25, save_every=50)
+
+        # After step 60: 40 steps, evaluations at 75 and 100, one checkpoint at 100.
+        assert 40 * 2.0 + 2 * 30.0 + 1 * 7.0 == eta_seconds(schedule, 60, 2.0, 30.0, 7.0)
+
+    def test_is_nothing_at_the_end(self):
+        assert 0.0 == eta_seconds(Schedule(10), 10, 2.0, 30.0, 7.0)
+
+    def test_is_unknown_without_an_end(self):
+        assert eta_seconds(Schedule(), 10, 2.0, 30.0, 7.0) is None
+
+
+class TestMovingSum:
+    @given(st.lists(st.integers(0, 10**9), max_size=30), st.integers(1, 8))
+    def test_is_the_sum_of_the_last_values(self, values, size):
+        moving = MovingSum(size)
+        for value in values:
+            moving.add(value)
+
+        assert sum(values[-size:]) == moving.total
+
+
+class TestTally:
+    def test_counts_and_averages(self):
+        tally = Tally()
+        assert 0.0 == tally.mean
+
+        tally.add(1.0)
+        tally.add(2.0)
+
+        assert (2, 3.0, 1.5) == (tally.count, tally.total, tally.mean)

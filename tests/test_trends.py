@@ -1,0 +1,87 @@
+"""A trend is a slope that stands out of its noise."""
+
+import math
+import random
+
+import numpy as np
+import pytest
+
+from vlog.trends import WINDOW, Trend, slope_of
+
+
+def summary_of(values, *, detailed=True):
+    trend = Trend("steps")
+    for value in values:
+        trend.add(value)
+    return trend.summary(detailed)
+
+
+def direction_of(values):
+    return summary_of(values)["trend_direction"]
+
+
+class TestDirection:
+    @pytest.mark.parametrize(
+        ("values", "expected"),
+        [
+            ([5.0] * 10, "stable"),
+            ([0.0] * 10, "stable"),
+            ([float(i) for i in range(10)], "increasing"),
+            ([float(-i) for i in range(10)], "decreasing"),
+            ([100 - i + (-1) ** i * 0.5 for i in range(10)], "decreasing"),
+            ([50 + 0.001 * i for i in range(10)], "stable"),  # it rises, by nothing that matters
+            ([1.0, 2.0, 3.0], "stable"),  # too few
+            ([1.0], "stable"),
+        ],
+    )
+    def test_of_a_series(self, values, expected):
+        assert expected == direction_of(values)
+
+    def test_of_noise_is_stable(self):
+        dice = random.Random(7)
+        directions = [direction_of([dice.gauss(100, 5) for _ in range(10)]) for _ in range(500)]
+
+        assert directions.count("stable") > 0.95 * len(directions)
+
+    def test_of_a_noisy_ramp_is_found(self):
+        dice = random.Random(7)
+        ramps = [[100 + 3 * i + dice.gauss(0, 2) for i in range(10)] for _ in range(200)]
+        directions = [direction_of(ramp) for ramp in ramps]
+
+        assert directions.count("increasing") > 0.95 * len(directions)
+        assert 0 == directions.count("decreasing")
+
+
+class TestSlopeOf:
+    def test_is_the_least_squares_slope_and_its_standard_error(self):
+        dice = np.random.default_rng(3)
+        values = [float(value) for value in dice.normal(10, 2, WINDOW)]
+        coefficients, covariance = np.polyfit(range(WINDOW), values, 1, cov=True)
+        slope, error = slope_of(values)
+
+        assert coefficients[0] == pytest.approx(slope)
+        assert math.sqrt(covariance[0][0]) == pytest.approx(error)
+
+
+class TestSummary:
+    def test_names_its_window_of_the_last_values(self):
+        assert {
+            "current": 14.0,
+            "avg_last_5": 12.0,
+            "trend_direction": "increasing",
+            "window": "last 10 steps",
+            "min_last_10": 5.0,
+            "max_last_10": 14.0,
+            "slope_per_sample": 1.0,
+        } == summary_of(float(i) for i in range(15))
+
+    def test_is_short_without_detail(self):
+        assert {"current": 2.0, "avg_last_5": 1.5, "trend_direction": "stable"} == summary_of(
+            [1.0, 2.0], detailed=False
+        )
+
+    def test_is_empty_before_the_first_value(self):
+        assert {} == summary_of([])
+
+    def test_leaves_out_what_is_not_finite(self):
+        assert summary_of([1.0, 2.0]) == summary_of([1.0, math.nan, 2.0, math.inf])
