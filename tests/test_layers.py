@@ -15,7 +15,7 @@ ROWS = {
     1: ("clock", "errors", "schema", "verbosity"),
     2: (
         "alerts", "describe", "lineage", "lines", "own_entry", "reader", "record", "redaction",
-        "resources", "segments", "timing", "trends", "true_losses", "values",
+        "resources", "segments", "settings", "timing", "trends", "true_losses", "values",
     ),
     3: ("handlers", "processors"),
     4: ("config", "endings", "progress", "recorder", "run_log", "watch"),

@@ -23,7 +23,7 @@ SECRETS = {
     "slack": "xoxb-" + "123456789012-abcdefghijkl",
     "jwt": "eyJ" + "hbGciOiJIUzI1NiJ9.eyJzdWIiOiIxMjM0In0.dozjgNryP4J3jVmNHl0w5N",
     "private_key": "-----BEGIN RSA PRIVATE "
-    + "KEY-----\nMIIEow\nIBAAK\n-----END RSA PRIVATE KEY-----",
+     "KEY-----\nMIIEow\nIBAAK\n-----END RSA PRIVATE KEY-----",
     "half_private_key": "-----BEGIN PRIVATE " + "KEY-----\nMIIEowIBAAK",
 }
 HARMLESS = [

@@ -99,6 +99,7 @@ class Output:
         self.rank = process_rank()
         self.logger = RunLogger(_TREE_LOGGER, level=1)
         self._handlers: list[RotatingJsonlHandler] = []
+        self._error_log: ErrorLogHandler | None = None
         tree = logging.getLogger(_TREE_LOGGER)
         if isinstance(log_file, _DefaultPath) and tree.handlers:
             if standard_log:
@@ -120,7 +121,8 @@ class Output:
         errors = logging.Logger(_ERROR_LOGGER)  # noqa: LOG001 - the run's own, not in the tree
         self.report = ErrorReporter(errors)
         self._handlers.append(_files.handler(path, rotation, self.report, JsonlFormatter()))
-        errors.addHandler(ErrorLogHandler(path.with_name(ERROR_LOG_NAME)))
+        self._error_log = ErrorLogHandler(path.with_name(ERROR_LOG_NAME))
+        errors.addHandler(self._error_log)
         if standard_log and self.rank == 0:
             flat = path.with_name(STANDARD_LOG_NAME)
             if standard_log is not True:
@@ -157,6 +159,8 @@ class Output:
         """Let go of the files of its own, unless another run writes them; an entry reopens them."""
         for handler in self._handlers:
             _files.close(handler)
+        if self._error_log is not None:
+            self._error_log.close()
 
 
 class _Files:

@@ -4,11 +4,15 @@ from __future__ import annotations
 
 import os
 from contextlib import suppress
+from typing import TYPE_CHECKING
 
 import orjson
 
 from vlog.schema import EventType
 from vlog.segments import DECOMPRESSION_ERRORS, list_segments, open_segment
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 _MARK = f'"type":"{EventType.MODEL_CHECKPOINT_SAVE}"'.encode()
 

@@ -6,19 +6,17 @@ It knows no framework. An integration tells it what happened (`step_complete`, `
 
 from __future__ import annotations
 
-import traceback
 import uuid
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 from vlog import __version__
 from vlog.clock import Clock, SystemClock
-from vlog.describe import describe_checkpoint
+from vlog.describe import describe_checkpoint, describe_exception
 from vlog.progress import Progress
 from vlog.resources import Monitor, default_sources
 from vlog.run_log import RunLog
-from vlog.schema import SCHEMA_VERSION, EventType
+from vlog.schema import EVENTS, SCHEMA_VERSION, EventType
 from vlog.timing import CHECKPOINT, EVALUATION, PhaseLedger, Schedule
 from vlog.true_losses import TrueLosses
 from vlog.verbosity import Verbosity
@@ -29,29 +27,7 @@ if TYPE_CHECKING:
 
     from vlog.config import Output
     from vlog.resources import Source
-
-_READING_INTERVAL_SECONDS = {
-    Verbosity.LOW: 10.0,
-    Verbosity.MEDIUM: 5.0,
-    Verbosity.HIGH: 1.0,
-    Verbosity.ULTRA: 0.5,
-}
-
-
-@dataclass(frozen=True)
-class Settings:
-    """What a user may choose about a recording.
-
-    Attributes:
-        verbosity: What is written.
-        memory_alert_percent: Host memory above which there is an alert, 0 to 100.
-        reading_interval_seconds: Time between two readings; None for the verbosity's own
-            (10 at low, 5 at medium, 1 at high, 0.5 at ultra).
-    """
-
-    verbosity: Verbosity = Verbosity.HIGH
-    memory_alert_percent: float = 90.0
-    reading_interval_seconds: float | None = None
+    from vlog.settings import Settings
 
 
 class Recorder:
@@ -93,7 +69,7 @@ class Recorder:
         self.ledger = PhaseLedger(clock)
         self.progress = Progress(clock, self.ledger)
         self.monitor = Monitor(
-            settings.reading_interval_seconds or _READING_INTERVAL_SECONDS[settings.verbosity],
+            settings.interval_seconds,
             clock,
             default_sources() if sources is None else sources,
             output.report,
@@ -110,6 +86,10 @@ class Recorder:
     def step(self) -> int:
         """Steps done, of the whole training."""
         return self._log.step
+
+    def writes(self, kind: EventType) -> bool:
+        """Return whether the run's verbosity writes entries of this type."""
+        return self._log.takes(EVENTS[kind].tier)
 
     # -- what happened -------------------------------------------------------------------------
 
@@ -183,8 +163,7 @@ class Recorder:
     def step_begin(self, step: int) -> None:
         """Write `step_begin`."""
         self.release()
-        if self._log.takes(Verbosity.ULTRA):
-            self.record(EventType.STEP_BEGIN, f"▶️ Step {step} begins", next_step=step)
+        self.record(EventType.STEP_BEGIN, f"▶️ Step {step} begins", next_step=step)
 
     def micro_batch(self, number: int, seconds: float, description: dict[str, Any]) -> None:
         """Write `micro_batch`.
@@ -192,17 +171,16 @@ class Recorder:
         Args:
             number: Its place in its step, from 0.
             seconds: Duration.
-            description: See `vlog.describe.describe_batch`.
+            description: `batch`, `samples` and `tokens`.
         """
-        if self._log.takes(Verbosity.ULTRA):
-            self.record(
-                EventType.MICRO_BATCH,
-                f"🔹 Micro-batch {number} of step {self.step + 1}",
-                next_step=self.step + 1,
-                micro_batch=number,
-                timing={"micro_batch_seconds": round(seconds, 6)},
-                **description,
-            )
+        self.record(
+            EventType.MICRO_BATCH,
+            f"🔹 Micro-batch {number} of step {self.step + 1}",
+            next_step=self.step + 1,
+            micro_batch=number,
+            timing={"micro_batch_seconds": round(seconds, 6)},
+            **description,
+        )
 
     def observe_loss(self, step: int, loss: float) -> None:
         """Take the true loss of a micro-batch, as the training computed it.
@@ -253,13 +231,13 @@ class Recorder:
         metrics = {name: value for name, value in logs.items() if name != "epoch"}
         if "loss" not in metrics:
             self.release()
-            if self._log.takes(Verbosity.ULTRA):
-                self.record(
-                    EventType.TRAINING_METRICS_UPDATE,
-                    f"📝 Trainer log at step {step}",
-                    verbosity=Verbosity.ULTRA,
-                    metrics=metrics,
-                )
+            message = f"📝 Trainer log at step {step}"
+            self.record(
+                EventType.TRAINING_METRICS_UPDATE,
+                message,
+                verbosity=Verbosity.ULTRA,
+                metrics=metrics,
+            )
             return
         extra = self._loss_window(metrics, step)
         if self._held is not None:
@@ -305,12 +283,11 @@ class Recorder:
 
     def prediction_step(self) -> None:
         """Write `prediction_step`."""
-        if self._log.takes(Verbosity.ULTRA):
-            number = self._evaluation_batches
-            self.record(
-                EventType.PREDICTION_STEP, f"🔹 Evaluation batch {number}", prediction_step=number
-            )
+        number = self._evaluation_batches
         self._evaluation_batches += 1
+        self.record(
+            EventType.PREDICTION_STEP, f"🔹 Evaluation batch {number}", prediction_step=number
+        )
 
     def evaluation_complete(self, metrics: dict[str, Any]) -> None:
         """Write `evaluation_complete`, with the time that the ledger gave to evaluation."""
@@ -357,12 +334,12 @@ class Recorder:
 
     def fail(self, error: BaseException) -> None:
         """Write `training_failed` with the exception and its stack."""
-        stack = "".join(traceback.format_exception(error))
-        name = type(error).__name__
+        exception = describe_exception(error)
+        what = f"{exception['type']}: {exception['message'][:500]}"
         self._end(
             EventType.TRAINING_FAILED,
-            f"❌ Training failed at step {self.step}: {name}: {_text(error)[:500]}",
-            exception={"type": name, "message": _text(error), "stack": stack},
+            f"❌ Training failed at step {self.step}: {what}",
+            exception=exception,
         )
 
     def interrupt(self, reason: str) -> None:
@@ -377,30 +354,37 @@ class Recorder:
         with self._log.lock:
             if self.is_ended or not self._log.is_own_process:
                 return
+            self.is_ended = True
+        try:
             self.release()
-            self.is_ended = self._watch.is_over = True
+        finally:  # whatever goes wrong: the run has an end, and lets go
+            try:
+                self._write_end(kind, message, fields)
+            finally:
+                self._let_go()
+
+    def _write_end(self, kind: EventType, message: str, fields: dict[str, Any]) -> None:
+        with self._log.lock:
+            self._watch.is_over = True
             statistics = self.progress.statistics(self._watch.raised)
-            duration = statistics["duration_seconds"]
-            hooks = self.ledger.overhead_seconds
-            overhead = {
-                "training_thread_seconds": round(hooks, 6),
-                "training_thread_percent": round(100 * hooks / duration, 4) if duration else 0.0,
-                "entries": self._log.entries,
-                "failed": self._output.report.count,
-            }
+            overhead = self._overhead(statistics["duration_seconds"])
             self.record(kind, message, statistics=statistics, overhead=overhead, **fields)
-        self.monitor.stop()
-        self._output.close()
+
+    def _overhead(self, duration: float) -> dict[str, Any]:
+        seconds = self.ledger.overhead_seconds
+        return {
+            "training_thread_seconds": round(seconds, 6),
+            "training_thread_percent": round(100 * seconds / duration, 4) if duration else 0.0,
+            "entries": self._log.entries,
+            "failed": self._output.report.count,
+        }
+
+    def _let_go(self) -> None:
         if self._on_end is not None:
             self._on_end(self)
+        self.monitor.stop()
+        self._output.close()
 
 
 def _number(value: Any) -> str:
     return f"{value:.6f}" if isinstance(value, (int, float)) else "unknown"
-
-
-def _text(error: BaseException) -> str:
-    try:
-        return str(error)
-    except Exception as second:  # noqa: BLE001 - an exception's text may raise anything
-        return f"<text raised {type(second).__name__}>"

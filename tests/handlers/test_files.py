@@ -56,6 +56,13 @@ class TestCheckWritable:
         finally:
             folder.chmod(0o700)
 
+    def test_names_what_cannot_be_written_and_what_to_do(self, tmp_path, monkeypatch):
+        monkeypatch.setattr(os, "access", lambda *_: False)  # root is never refused
+        message = refusal_of(tmp_path / "run.jsonl")
+
+        assert f"{str(tmp_path)!r} cannot be written by this user" in message
+        assert "Change its permissions or give another path" in message
+
 
 class TestOpenForAppend:
     @pytest.mark.parametrize(("umask", "mode"), [(0o000, 0o644), (0o077, 0o600), (0o027, 0o640)])

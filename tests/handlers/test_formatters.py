@@ -32,11 +32,11 @@ def formatted(record, formatter=None):
     return orjson.loads((formatter or JsonlFormatter()).format(record))
 
 
-def foreign(msg="hi", *args, level=logging.INFO, exc_info=None, **extra):
+def foreign(msg="hi", *args, levelno=logging.INFO, exc_info=None, **extra):
     """Return the record that a logger of an app would make."""
     logger = logging.getLogger("app.module")
     return logger.makeRecord(
-        logger.name, level, "file.py", 7, msg, args, exc_info, "function", extra
+        logger.name, levelno, "file.py", 7, msg, args, exc_info, "function", extra
     )
 
 
@@ -101,7 +101,7 @@ class TestForeignRecords:
          (40, "ERROR"), (50, "ERROR")],
     )  # fmt: skip
     def test_have_the_severity_of_their_level(self, number, level):
-        assert level == formatted(foreign(level=number))["level"]
+        assert level == formatted(foreign(levelno=number))["level"]
 
     def test_overwrite_nothing_by_their_extras(self):
         """python-json-logger would let an extra stand in for `level` and `timestamp`."""

@@ -6,14 +6,17 @@ Nothing here imports a framework: models and data sets are read by the names tha
 from __future__ import annotations
 
 from vlog.describe.checkpoint import describe_checkpoint
-from vlog.describe.dataset import describe_batch, describe_dataset
+from vlog.describe.dataset import count_batch, describe_dataset, describe_structure
 from vlog.describe.environment import describe_environment
+from vlog.describe.exception import describe_exception
 from vlog.describe.model import describe_model
 
 __all__ = [
-    "describe_batch",
+    "count_batch",
     "describe_checkpoint",
     "describe_dataset",
     "describe_environment",
+    "describe_exception",
     "describe_model",
+    "describe_structure",
 ]

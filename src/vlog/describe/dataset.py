@@ -62,7 +62,7 @@ def _sample(
             sample = dataset[0]
     except Exception as error:  # noqa: BLE001 - a data set may raise anything; it says so itself
         return {"sample_structure": f"not read: {type(error).__name__}: {error}"}
-    found: dict[str, Any] = {"sample_structure": _structure(sample)}
+    found: dict[str, Any] = {"sample_structure": describe_structure(sample)}
     if isinstance(sample, Mapping) and not columns:
         found["columns"] = [str(key) for key in sample]
     if with_content:
@@ -70,37 +70,39 @@ def _sample(
     return found
 
 
-def describe_batch(batch: Any) -> dict[str, Any]:
-    """Return shape and dtype by key of a batch; no value is read.
-
-    Returns:
-        `batch` (the structure), `samples` (first dimension), `tokens` (elements of `input_ids`,
-        padding included); the last two where they can be told.
-    """
-    found: dict[str, Any] = {"batch": _structure(batch)}
-    if isinstance(batch, Mapping):
-        shapes = [value.shape for value in batch.values() if len(getattr(value, "shape", ())) > 0]
-        if shapes:
-            found["samples"] = int(shapes[0][0])
-        tokens = getattr(batch.get("input_ids"), "numel", None)
-        if tokens is not None:
-            found["tokens"] = int(tokens())
-    return found
-
-
-def _structure(value: Any) -> Any:
+def describe_structure(value: Any) -> Any:
     """Return types, shapes and lengths in place of values."""
     if hasattr(value, "shape") and hasattr(value, "dtype"):
         return {"shape": list(value.shape), "dtype": str(value.dtype).removeprefix("torch.")}
     if isinstance(value, Mapping):
         items = list(value.items())[:_MAX_KEYS]
-        return {str(key): _structure(item) for key, item in items}
+        return {str(key): describe_structure(item) for key, item in items}
     if isinstance(value, (list, tuple)):
-        inner = {"items": _structure(value[0])} if value else {}
+        inner = {"items": describe_structure(value[0])} if value else {}
         return {"type": type(value).__name__, "length": len(value), **inner}
     if isinstance(value, (str, bytes)):
         return {"type": type(value).__name__, "length": len(value)}
     return {"type": type(value).__name__}
+
+
+def count_batch(batch: Any) -> dict[str, int]:
+    """Return the counts of a batch, from its shapes alone.
+
+    Returns:
+        `samples` (first dimension) and `tokens` (elements of `input_ids`, padding included), as
+        far as they can be told.
+    """
+    found: dict[str, int] = {}
+    if isinstance(batch, Mapping):
+        for value in batch.values():
+            shape = getattr(value, "shape", ())
+            if len(shape) > 0:
+                found["samples"] = int(shape[0])
+                break
+        tokens = getattr(batch.get("input_ids"), "numel", None)
+        if tokens is not None:
+            found["tokens"] = int(tokens())
+    return found
 
 
 def _content(sample: Any) -> Any:

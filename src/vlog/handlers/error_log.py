@@ -43,6 +43,13 @@ class ErrorLogHandler(logging.FileHandler):
             opener=_open_private,
         )
 
+    def emit(self, record: logging.LogRecord) -> None:
+        """Write `record`; a file that cannot be opened raises no more than one that is full."""
+        try:
+            super().emit(record)  # the base opens the file unguarded
+        except Exception:  # noqa: BLE001 - stdlib's contract: a handler never raises
+            self.handleError(record)
+
     def handleError(self, record: logging.LogRecord) -> None:  # noqa: N802 - stdlib's name
         """Say once on stderr that even the error log cannot be written."""
         if not self._has_complained:

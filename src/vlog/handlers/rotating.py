@@ -75,7 +75,11 @@ class RotatingJsonlHandler(ConcurrentRotatingFileHandler):  # type: ignore[misc]
         self.bytes_written = 0
         self._total_bytes = int(total_mb * MB)
         self._compression = compress
-        self._report = report if report is not None else _report_beside(self._wanted)
+        self._error_log: ErrorLogHandler | None = None
+        if report is None:
+            self._error_log = ErrorLogHandler(self._wanted.with_name(ERROR_LOG_NAME))
+            report = _report_to(self._error_log)
+        self._report = report
         self._identity: tuple[int, int] | None = None
         self._is_torn = False
         self._next_segment = 1
@@ -203,6 +207,8 @@ class RotatingJsonlHandler(ConcurrentRotatingFileHandler):  # type: ignore[misc]
             self.release()
         if self._keeper is not None:
             self._keeper.wait(_CLOSE_SECONDS)
+        if self._error_log is not None:
+            self._error_log.close()
 
     def _at_fork_reinit(self) -> None:
         """Let go, in a forked child, of what is the parent's: its file, its lock, its thread.
@@ -238,7 +244,7 @@ def _candidates(wanted: Path) -> Iterator[Path]:
         yield wanted.with_name(f"{own}-{number}{wanted.suffix}")
 
 
-def _report_beside(path: Path) -> ErrorReporter:
+def _report_to(error_log: ErrorLogHandler) -> ErrorReporter:
     logger = logging.Logger("vlog.errors")  # noqa: LOG001 - its own, not one of the tree
-    logger.addHandler(ErrorLogHandler(path.with_name(ERROR_LOG_NAME)))
+    logger.addHandler(error_log)
     return ErrorReporter(logger)

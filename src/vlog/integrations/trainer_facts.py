@@ -25,15 +25,15 @@ def schedule_of(args: Any, state: Any, train_dataloader: Any) -> Schedule:
     )
 
 
-def _steps_per_epoch(args: Any, state: Any, train_dataloader: Any) -> int | None:
+def _steps_per_epoch(args: Any, state: Any, train_dataloader: Any) -> int:
     try:
-        return max(math.ceil(len(train_dataloader) / args.gradient_accumulation_steps), 1)
+        steps = math.ceil(len(train_dataloader) / args.gradient_accumulation_steps)
     except TypeError:  # an iterable data set has no length
-        steps: int = state.max_steps
-        return steps or None
+        steps = state.max_steps
+    return max(int(steps), 1)
 
 
-def _every(strategy: Any, steps: float | None, per_epoch: int | None) -> int | None:
+def _every(strategy: Any, steps: float | None, per_epoch: int) -> int | None:
     name = getattr(strategy, "value", strategy)
     if name == "steps":
         return int(steps) if steps and steps >= 1 else None

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from vlog.describe import describe_batch
+from vlog.describe import count_batch, describe_structure
 from vlog.integrations.trainer_facts import (
     batch_of,
     checkpoint_path,
@@ -101,11 +101,13 @@ class TrainerRun:
     def micro_batch_ended(self, inputs: Any, loss: Any) -> None:
         """Count the batch and take its true loss."""
         seconds = self._mark(FORWARD_BACKWARD)
-        described = describe_batch(inputs)
-        self._samples += described.get("samples", 0)
-        self._tokens += described.get("tokens", 0)
+        counts = count_batch(inputs)
+        self._samples += counts.get("samples", 0)
+        self._tokens += counts.get("tokens", 0)
         self._losses.observe(self.recorder.step + 1, loss)
-        self.recorder.micro_batch(self._micro_batches, seconds, described)
+        if self.recorder.writes(EventType.MICRO_BATCH):
+            description = {"batch": describe_structure(inputs), **counts}
+            self.recorder.micro_batch(self._micro_batches, seconds, description)
         self._micro_batches += 1
 
     def epoch_begin(self, _args: Any, state: Any, _control: Any, **_: Any) -> None:

@@ -36,10 +36,11 @@ from vlog.integrations.trainer_probe import find_trainer, wrap_trainer
 from vlog.integrations.trainer_run import TrainerRun
 from vlog.lineage import find_checkpoint_run
 from vlog.own_entry import own_entry
-from vlog.recorder import Recorder, Settings
+from vlog.recorder import Recorder
 from vlog.resources import Monitor, default_sources
 from vlog.run_log import record_alone
 from vlog.schema import EventType
+from vlog.settings import Settings
 from vlog.verbosity import Verbosity
 
 if TYPE_CHECKING:

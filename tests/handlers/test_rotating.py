@@ -1,0 +1,352 @@
+"""The JSONL file of a run: appended, owned, rotated, and never a reason to stop."""
+
+import json
+import logging
+import os
+import shutil
+import stat
+import subprocess
+import sys
+import textwrap
+import threading
+
+import pytest
+
+import vlog.handlers.keeper
+from vlog.errors import ConfigurationError, LogFileError
+from vlog.handlers import RotatingJsonlHandler
+from vlog.handlers.error_log import ERROR_LOG_NAME
+from vlog.segments import list_segments, open_segment, segment_path
+
+DEADLINE = 10.0
+KB = 1 / 1024  # of a `_mb`
+
+
+@pytest.fixture
+def log(tmp_path):
+    return tmp_path / "run.jsonl"
+
+
+@pytest.fixture
+def open_handler(log):
+    """Make handlers of the log, and close them in the end."""
+    handlers = []
+
+    def make(**options):
+        handlers.append(RotatingJsonlHandler(log, **options))
+        return handlers[-1]
+
+    yield make
+    for handler in handlers:
+        handler.close()
+
+
+def emit(handler, *numbers):
+    for number in numbers:
+        handler.handle(logging.LogRecord("app", logging.INFO, "", 0, number, (), None))
+
+
+def number_in(line):
+    return int(json.loads(line)["message"])
+
+
+def numbers_in(path):
+    with open_segment(path) as stream:
+        return [number_in(line) for line in stream]
+
+
+def numbers_in_all(log):
+    paths = [*(segment.path for segment in list_segments(log)), log]
+    return [number for path in paths for number in numbers_in(path)]
+
+
+def errors_beside(log):
+    path = log.with_name(ERROR_LOG_NAME)
+    return path.read_text() if path.exists() else ""
+
+
+def run_second_process(log, script="emit(100)"):
+    """Run `script` in another process with a handler of the same path; return its pid."""
+    prelude = f"""
+        import logging, os
+        from vlog.handlers import RotatingJsonlHandler
+        handler = RotatingJsonlHandler({str(log)!r})
+        emit = lambda number: handler.handle(
+            logging.LogRecord("app", logging.INFO, "", 0, number, (), None))
+    """
+    code = textwrap.dedent(prelude) + textwrap.dedent(script) + "\nhandler.close(); print(os.getpid())"
+    result = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=True
+    )
+    return int(result.stdout)
+
+
+class TestOptions:
+    @pytest.mark.parametrize(
+        ("options", "message"),
+        [
+            ({"max_mb": -1}, "max_mb is -1. Expected a number of MiB, 0 or more (default: 512)."),
+            ({"max_mb": "5"}, "max_mb is '5'. Expected a number of MiB"),
+            ({"max_mb": True}, "max_mb is True. Expected a number of MiB"),
+            ({"total_mb": None}, "total_mb is None. Expected a number of MiB, 0 or more (default: "),
+            ({"compress": "zip"}, "Unknown compression 'zip'. Expected one of: zstd, gzip, none."),
+        ],
+    )
+    def test_that_cannot_be_are_refused(self, log, options, message):
+        with pytest.raises(ConfigurationError) as refusal:
+            RotatingJsonlHandler(log, **options)
+
+        assert message in str(refusal.value)
+        assert [] == os.listdir(log.parent)
+
+    def test_with_a_path_that_cannot_be_are_refused(self, tmp_path):
+        with pytest.raises(LogFileError, match="is a folder"):
+            RotatingJsonlHandler(tmp_path)
+
+
+class TestEmit:
+    def test_creates_nothing_before_the_first_record(self, log, open_handler):
+        handler = open_handler()
+        assert [] == os.listdir(log.parent)
+
+        emit(handler, 1)
+
+        assert [1] == numbers_in(log)
+
+    def test_appends_one_line_to_what_is_there(self, log, open_handler):
+        log.write_bytes(b'{"message":0}\n')
+        handler = open_handler()
+        emit(handler, 1, 2)
+
+        assert [0, 1, 2] == numbers_in(log)
+        assert log.stat().st_size == handler.bytes_written + len(b'{"message":0}\n')
+
+    def test_closes_a_torn_last_line_by_a_newline(self, log, open_handler):
+        torn = b'{"message":0}\n{"level":"INFO","mess'
+        log.write_bytes(torn)
+        emit(open_handler(), 2, 3)
+
+        assert log.read_bytes().startswith(torn + b"\n{")
+        assert [2, 3] == [number_in(line) for line in log.read_bytes().splitlines()[2:]]
+
+    def test_opens_again_after_close(self, log, open_handler):
+        handler = open_handler()
+        emit(handler, 1)
+        handler.close()
+        emit(handler, 2)
+
+        assert [1, 2] == numbers_in(log)
+
+    def test_takes_any_formatter(self, log, open_handler):
+        handler = open_handler()
+        handler.setFormatter(logging.Formatter("%(message)s"))
+        handler.handle(logging.makeLogRecord({"msg": "a \ud800"}))
+
+        assert b"a \\ud800\n" == log.read_bytes()
+
+    def test_raises_nothing_when_the_formatter_raises(self, log, open_handler):
+        class Broken(logging.Formatter):
+            def format(self, record):
+                raise ZeroDivisionError("no format")
+
+        handler = open_handler()
+        jsonl = handler.formatter
+        handler.setFormatter(Broken())
+        emit(handler, 1)
+        handler.setFormatter(jsonl)
+        emit(handler, 2)
+
+        assert [2] == numbers_in(log)
+        assert f"an entry could not be written to {log}" in errors_beside(log)
+        assert "ZeroDivisionError: no format" in errors_beside(log)
+
+    def test_raises_nothing_when_the_folder_is_gone_and_goes_on_when_it_is_back(self, tmp_path):
+        log, reports = tmp_path / "logs" / "run.jsonl", []
+        log.parent.mkdir()
+        handler = RotatingJsonlHandler(log, report=lambda what, error: reports.append(error))
+        emit(handler, 1)
+        shutil.rmtree(log.parent)
+        emit(handler, 2)
+        log.parent.mkdir()
+        emit(handler, 3)
+        handler.close()
+
+        assert [FileNotFoundError] == [type(error) for error in reports]
+        assert [3] == numbers_in(log)
+
+    def test_closes_a_line_that_a_full_disk_cut_short(self, log):
+        """A limit on the file's size makes the kernel write half a line, as a full disk does."""
+        run_second_process(log, """
+            import resource
+            emit(1)
+            _, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+            limit = os.path.getsize(handler.baseFilename) + 20
+            resource.setrlimit(resource.RLIMIT_FSIZE, (limit, hard))
+            emit(2)
+            resource.setrlimit(resource.RLIMIT_FSIZE, (hard, hard))
+            emit(3)
+            handler.close()
+        """)  # fmt: skip
+        first, torn, third = log.read_bytes().splitlines()
+
+        assert (1, 3) == (number_in(first), number_in(third))
+        assert 20 == len(torn)
+        assert "only 20 of " in errors_beside(log)
+
+
+class TestRights:
+    @pytest.mark.parametrize(("umask", "mode"), [(0o000, 0o644), (0o077, 0o600)])
+    def test_are_at_most_0644_under_the_umask(self, log, open_handler, umask, mode):
+        before = os.umask(umask)
+        try:
+            handler = open_handler(max_mb=KB)
+            emit(handler, *range(40))
+            handler.close()
+        finally:
+            os.umask(before)
+
+        assert {mode} == {stat.S_IMODE(path.stat().st_mode) for path in log.parent.iterdir()}
+        assert len(list_segments(log)) > 1
+
+
+class TestRotation:
+    def test_gives_ascending_segments_that_hold_exactly_the_entries(self, log, open_handler):
+        handler = open_handler(max_mb=KB, compress="none")
+        emit(handler, *range(100))
+        handler.close()
+        segments = list_segments(log)
+
+        assert list(range(100)) == numbers_in_all(log)
+        assert list(range(1, len(segments) + 1)) == [segment.number for segment in segments]
+        assert "run.jsonl.000001" == segments[0].path.name
+        assert all(512 < segment.path.stat().st_size <= 1024 for segment in segments)
+
+    @pytest.mark.parametrize(("compress", "ending"), [("zstd", ".zst"), ("gzip", ".gz")])
+    def test_compresses_segments(self, log, open_handler, compress, ending):
+        handler = open_handler(max_mb=KB, compress=compress)
+        emit(handler, *range(100))
+        handler.close()
+
+        assert {ending} == {segment.path.suffix for segment in list_segments(log)}
+        assert list(range(100)) == numbers_in_all(log)
+
+    def test_does_not_wait_for_the_compression(self, log, open_handler, monkeypatch):
+        may_go_on, compress = threading.Event(), vlog.handlers.keeper.compress
+
+        def slow_compress(*args):
+            assert may_go_on.wait(DEADLINE)
+            compress(*args)
+
+        monkeypatch.setattr(vlog.handlers.keeper, "compress", slow_compress)
+        handler = open_handler(max_mb=KB)
+        emit(handler, *range(100))
+        while_it_waits = numbers_in_all(log)
+        may_go_on.set()
+        handler.close()
+
+        assert list(range(100)) == while_it_waits == numbers_in_all(log)
+
+    def test_deletes_the_oldest_above_the_total(self, log, open_handler):
+        handler = open_handler(max_mb=KB, total_mb=2 * KB, compress="none")
+        emit(handler, *range(100))
+        handler.close()
+        kept = numbers_in_all(log)
+
+        assert sum(segment.path.stat().st_size for segment in list_segments(log)) <= 2048
+        assert list(range(kept[0], 100)) == kept
+        assert 0 < kept[0]
+
+    def test_never_happens_with_0(self, log, open_handler):
+        handler = open_handler(max_mb=0)
+        emit(handler, *range(100))
+
+        assert [] == list_segments(log)
+
+    def test_of_an_entry_larger_than_the_limit_makes_no_empty_segment(self, log, open_handler):
+        handler = open_handler(max_mb=10 / 2**20, compress="none")
+        emit(handler, 1, 2)
+
+        assert [1] == [segment.number for segment in list_segments(log)]
+        assert [1, 2] == numbers_in_all(log)
+
+    def test_goes_on_with_the_numbers_of_an_earlier_run(self, log, open_handler):
+        segment_path(log, 7).write_bytes(b'{"message":-1}\n')
+        log.with_name("run.jsonl.000007.zst.part").write_bytes(b"half")
+        handler = open_handler(max_mb=KB)
+        emit(handler, *range(20))
+        handler.close()
+
+        assert [7, 8] == [segment.number for segment in list_segments(log)][:2]
+        assert [-1, *range(20)] == numbers_in_all(log)
+        assert [] == list(log.parent.glob("*.part"))
+
+    def test_that_cannot_be_done_lets_the_file_grow(self, log, open_handler):
+        (segment_path(log, 1) / "in the way").mkdir(parents=True)
+        emit(open_handler(max_mb=KB), *range(40))
+
+        assert list(range(40)) == numbers_in(log)
+        assert f"{log} could not be set aside as a segment" in errors_beside(log)
+
+
+class TestOtherWriters:
+    def test_a_second_process_gets_a_file_of_its_own_and_says_so(self, log, open_handler):
+        emit(open_handler(), 1)
+        pid = run_second_process(log)
+
+        assert [1] == numbers_in(log)
+        assert [100] == numbers_in(log.with_name(f"run.pid{pid}.jsonl"))
+        assert f"{log} is written by another process; this one (pid {pid})" in errors_beside(log)
+
+    def test_a_process_after_the_first_one_has_closed_appends(self, log, open_handler):
+        handler = open_handler()
+        emit(handler, 1)
+        handler.close()
+        run_second_process(log)
+
+        assert [1, 100] == numbers_in(log)
+        assert "" == errors_beside(log)
+
+    @pytest.mark.filterwarnings("ignore:.*fork:DeprecationWarning")
+    def test_a_forked_child_writes_its_own_file_and_leaves_the_lock(self, log, open_handler):
+        handler = open_handler()
+        emit(handler, 1)
+        child = os.fork()
+        if child == 0:
+            emit(handler, 2)
+            handler.close()
+            os._exit(0)
+        assert (child, 0) == os.waitpid(child, 0)
+        emit(handler, 3)
+        third = run_second_process(log)
+
+        assert [1, 3] == numbers_in(log)
+        assert [2] == numbers_in(log.with_name(f"run.pid{child}.jsonl"))
+        assert [100] == numbers_in(log.with_name(f"run.pid{third}.jsonl"))
+
+    def test_logrotate_may_rename_the_file(self, log, open_handler):
+        handler = open_handler()
+        emit(handler, 1)
+        log.rename(log.with_name("old"))
+        emit(handler, 2)
+
+        assert [1] == numbers_in(log.with_name("old"))
+        assert [2] == numbers_in(log)
+
+    def test_logrotate_may_copy_and_truncate_the_file(self, log, open_handler):
+        handler = open_handler()
+        emit(handler, 1)
+        shutil.copy(log, log.with_name("old"))
+        os.truncate(log, 0)
+        emit(handler, 2)
+
+        assert [1] == numbers_in(log.with_name("old"))
+        assert [2] == numbers_in(log)
+        assert b"\0" not in log.read_bytes()
+
+    def test_anybody_may_delete_the_file(self, log, open_handler):
+        handler = open_handler()
+        emit(handler, 1)
+        log.unlink()
+        emit(handler, 2)
+
+        assert [2] == numbers_in(log)

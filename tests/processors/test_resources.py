@@ -1,0 +1,60 @@
+"""Step entries carry the latest reading, as often as the verbosity says."""
+
+from types import SimpleNamespace
+
+import pytest
+
+from vlog.processors import AddResources
+from vlog.resources import Reading
+from vlog.schema import EventType
+from vlog.verbosity import Verbosity
+
+
+@pytest.fixture
+def monitor(clock):
+    return SimpleNamespace(latest=Reading(1, clock.monotonic(), {"cpu": {}}, b'{"cpu":{}}'))
+
+
+def step_entry(step):
+    return {"type": EventType.TRAINING_STEP_COMPLETE, "step": step}
+
+
+class TestAddResources:
+    @pytest.mark.parametrize(
+        ("verbosity", "expected"),
+        [
+            (Verbosity.LOW, []),
+            (Verbosity.MEDIUM, [5, 10]),
+            (Verbosity.HIGH, list(range(1, 11))),
+            (Verbosity.ULTRA, list(range(1, 11))),
+        ],
+    )
+    def test_adds_the_reading_as_often_as_the_verbosity_says(
+        self, clock, monitor, verbosity, expected
+    ):
+        add_resources = AddResources(monitor, clock, verbosity)
+        entries = [add_resources(None, "info", step_entry(step)) for step in range(1, 11)]
+
+        assert expected == [entry["step"] for entry in entries if "resource_usage" in entry]
+
+    def test_passes_the_reading_itself_and_tells_its_age(self, clock, monitor):
+        clock.advance(1.2345)
+        entry = AddResources(monitor, clock, Verbosity.HIGH)(None, "info", step_entry(1))
+
+        assert monitor.latest is entry["resource_usage"]
+        assert 1.234 == pytest.approx(entry["resource_age_seconds"], abs=0.001)
+
+    def test_never_tells_a_negative_age(self, clock, monitor):
+        """A reading may be taken between the processor's two looks."""
+        clock.advance(-1)
+        entry = AddResources(monitor, clock, Verbosity.HIGH)(None, "info", step_entry(1))
+
+        assert 0.0 == entry["resource_age_seconds"]
+
+    def test_leaves_other_entries_and_a_monitor_without_reading(self, clock, monitor):
+        add_resources = AddResources(monitor, clock, Verbosity.ULTRA)
+        other = {"type": EventType.TRAINING_START, "start_step": 0}
+        assert dict(other) == add_resources(None, "info", other)
+
+        monitor.latest = None
+        assert step_entry(1) == add_resources(None, "info", step_entry(1))
