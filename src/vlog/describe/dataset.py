@@ -95,8 +95,8 @@ def count_batch(batch: Any) -> dict[str, int]:
     found: dict[str, int] = {}
     if isinstance(batch, Mapping):
         for value in batch.values():
-            shape = getattr(value, "shape", ())
-            if len(shape) > 0:
+            shape = getattr(value, "shape", None)
+            if shape:
                 found["samples"] = int(shape[0])
                 break
         tokens = getattr(batch.get("input_ids"), "numel", None)
