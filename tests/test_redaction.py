@@ -22,8 +22,7 @@ SECRETS = {
     "gitlab": "glpat-" + "abcdefghij0123456789",
     "slack": "xoxb-" + "123456789012-abcdefghijkl",
     "jwt": "eyJ" + "hbGciOiJIUzI1NiJ9.eyJzdWIiOiIxMjM0In0.dozjgNryP4J3jVmNHl0w5N",
-    "private_key": "-----BEGIN RSA PRIVATE "
-     "KEY-----\nMIIEow\nIBAAK\n-----END RSA PRIVATE KEY-----",
+    "private_key": "-----BEGIN RSA PRIVATE KEY-----\nMIIEow\nIBAAK\n-----END RSA PRIVATE KEY-----",
     "half_private_key": "-----BEGIN PRIVATE " + "KEY-----\nMIIEowIBAAK",
 }
 HARMLESS = [
@@ -42,6 +41,16 @@ HARMLESS = [
     "Basic tokenization of the corpus: finished",
     "step_time=1.23456789 secretariat: chestnut",
 ]
+
+
+def fastest(text):
+    """Return the shortest of several times, which other work on the machine stretches least."""
+    times = []
+    for _ in range(7):
+        started = time.perf_counter()
+        redact_text(text)
+        times.append(time.perf_counter() - started)
+    return min(times)
 
 
 class TestIsSecretKey:
@@ -98,12 +107,11 @@ class TestRedactText:
          "a_" * (MAX_TEXT // 2) + ":", "://a:" * (MAX_TEXT // 5), "Bearer " * (MAX_TEXT // 7)],
         ids=["letters", "tokens", "jwt", "words", "urls", "bearers"],
     )  # fmt: skip
-    def test_is_quick_on_the_longest_text(self, text):
-        """No pattern backs up over the whole text: that takes minutes, in the training thread."""
-        started = time.perf_counter()
-        redact_text(text)
+    def test_takes_time_in_proportion_to_the_text(self, text):
+        """A pattern that backs up over the whole text takes 64 times as long for 8 times as much."""
+        short = text[: MAX_TEXT // 8 - 1] + text[-1]
 
-        assert time.perf_counter() - started < 2
+        assert fastest(text) < 24 * fastest(short)
 
     @given(st.text(st.characters()) | st.text("tokenpasswordsecretapi_key=:\"' -@/.<>hfsk0"))
     def test_raises_on_no_text_and_does_nothing_more_the_second_time(self, text):

@@ -28,7 +28,7 @@ class Size(IntEnum):
     BIG = 3
 
 
-class TextKey(str, Enum):
+class TextKey(str, Enum):  # noqa: UP042 - `str` of it is not its value, unlike StrEnum's
     NAME = "name"
 
 

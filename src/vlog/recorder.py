@@ -81,6 +81,7 @@ class Recorder:
         self._held: dict[str, Any] | None = None
         self._losses = TrueLosses()
         self._evaluation_batches = 0
+        self._bytes_before = 0
 
     @property
     def step(self) -> int:
@@ -102,6 +103,7 @@ class Recorder:
             **links: Runs and checkpoints that this run goes on from.
         """
         self._output.open()
+        self._bytes_before = self._output.bytes_written
         self.monitor.start()
         log_file = self._output.log_file
         known: dict[str, Any] = {name: value for name, value in links.items() if value is not None}
@@ -376,6 +378,7 @@ class Recorder:
             "training_thread_seconds": round(seconds, 6),
             "training_thread_percent": round(100 * seconds / duration, 4) if duration else 0.0,
             "entries": self._log.entries,
+            "bytes_written": self._output.bytes_written - self._bytes_before,
             "failed": self._output.report.count,
         }
 

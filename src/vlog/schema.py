@@ -269,6 +269,7 @@ OVERHEAD = _section(
     _amount("training_thread_seconds", "time in vlog's hooks"),
     Field("training_thread_percent", "number", "its share of the duration", minimum=0),
     _count("entries", "entries written before this one"),
+    _count("bytes_written", "to files of the run's own, all of its logs, before this entry"),
     _count("failed", "calls into vlog that raised and were caught"),
 )
 ALERT = (

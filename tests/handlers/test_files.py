@@ -22,7 +22,7 @@ class TestCheckWritable:
         (tmp_path / "old.jsonl").write_text("x")
         check_writable(tmp_path / "old.jsonl")
 
-        assert ["old.jsonl"] == os.listdir(tmp_path)
+        assert [tmp_path / "old.jsonl"] == list(tmp_path.iterdir())
         assert "x" == (tmp_path / "old.jsonl").read_text()
 
     def test_refuses_a_folder(self, tmp_path):
@@ -34,7 +34,9 @@ class TestCheckWritable:
     def test_refuses_a_folder_that_is_missing(self, tmp_path):
         message = refusal_of(tmp_path / "logs" / "run.jsonl")
 
-        assert f"Folder {str(tmp_path / 'logs')!r} of log file 'run.jsonl' does not exist" in message
+        assert (
+            f"Folder {str(tmp_path / 'logs')!r} of log file 'run.jsonl' does not exist" in message
+        )
         assert "mkdir -p" in message
 
     def test_refuses_a_file_as_a_folder(self, tmp_path):

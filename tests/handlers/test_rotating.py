@@ -74,7 +74,9 @@ def run_second_process(log, script="emit(100)"):
         emit = lambda number: handler.handle(
             logging.LogRecord("app", logging.INFO, "", 0, number, (), None))
     """
-    code = textwrap.dedent(prelude) + textwrap.dedent(script) + "\nhandler.close(); print(os.getpid())"
+    code = (
+        textwrap.dedent(prelude) + textwrap.dedent(script) + "\nhandler.close(); print(os.getpid())"
+    )
     result = subprocess.run(
         [sys.executable, "-c", code], capture_output=True, text=True, check=True
     )
@@ -88,7 +90,10 @@ class TestOptions:
             ({"max_mb": -1}, "max_mb is -1. Expected a number of MiB, 0 or more (default: 512)."),
             ({"max_mb": "5"}, "max_mb is '5'. Expected a number of MiB"),
             ({"max_mb": True}, "max_mb is True. Expected a number of MiB"),
-            ({"total_mb": None}, "total_mb is None. Expected a number of MiB, 0 or more (default: "),
+            (
+                {"total_mb": None},
+                "total_mb is None. Expected a number of MiB, 0 or more (default: ",
+            ),
             ({"compress": "zip"}, "Unknown compression 'zip'. Expected one of: zstd, gzip, none."),
         ],
     )
@@ -97,7 +102,7 @@ class TestOptions:
             RotatingJsonlHandler(log, **options)
 
         assert message in str(refusal.value)
-        assert [] == os.listdir(log.parent)
+        assert [] == list(log.parent.iterdir())
 
     def test_with_a_path_that_cannot_be_are_refused(self, tmp_path):
         with pytest.raises(LogFileError, match="is a folder"):
@@ -107,7 +112,7 @@ class TestOptions:
 class TestEmit:
     def test_creates_nothing_before_the_first_record(self, log, open_handler):
         handler = open_handler()
-        assert [] == os.listdir(log.parent)
+        assert [] == list(log.parent.iterdir())
 
         emit(handler, 1)
 
@@ -295,7 +300,8 @@ class TestOtherWriters:
 
         assert [1] == numbers_in(log)
         assert [100] == numbers_in(log.with_name(f"run.pid{pid}.jsonl"))
-        assert f"{log} is written by another process; this one (pid {pid})" in errors_beside(log)
+        assert f"pid={pid} {log} is being written already" in errors_beside(log)
+        assert f"this process writes run.pid{pid}.jsonl beside it" in errors_beside(log)
 
     def test_a_process_after_the_first_one_has_closed_appends(self, log, open_handler):
         handler = open_handler()

@@ -6,7 +6,6 @@ from dataclasses import FrozenInstanceError
 import orjson
 import pytest
 
-from vlog.clock import SystemClock
 from vlog.resources import Monitor, default_sources
 
 DEADLINE = 10.0
@@ -35,35 +34,36 @@ def make_monitor(clock, reports):
     """Make monitors, and stop them in the end."""
     monitors = []
 
-    def make(*sources, **options):
-        monitors.append(
-            Monitor(
-                options.pop("interval_seconds", SHORT),
-                options.pop("clock", clock),
-                sources,
-                lambda what, error: reports.append((what, error)),
-                **options,
-            )
+    def make(*sources, interval_seconds=SHORT, clock=clock):
+        monitor = Monitor(
+            interval_seconds, clock, sources, lambda what, error: reports.append((what, error))
         )
-        return monitors[-1]
+        monitors.append(monitor)
+        return monitor
 
     yield make
     for monitor in monitors:
         monitor.stop(DEADLINE)
 
 
-def wait_for_readings(make_monitor, count, *sources, **options):
-    """Return a running monitor that has passed on `count` readings."""
+def see_readings(monitor, count, act=lambda: None):
+    """Start the monitor, wait for `count` readings, and return the list that they go to."""
     seen, enough = [], threading.Event()
 
     def take(reading):
         seen.append(reading)
         if len(seen) >= count:
             enough.set()
+        act()
 
-    monitor = make_monitor(*sources, on_reading=options.pop("on_reading", take), **options)
+    monitor.on_reading = take
     monitor.start()
-    return monitor, seen, enough
+    assert enough.wait(DEADLINE)
+    return seen
+
+
+def monitor_threads():
+    return [thread for thread in threading.enumerate() if thread.name == "vlog-monitor"]
 
 
 class TestMeasure:
@@ -128,45 +128,43 @@ class TestFailingSource:
 
 class TestThread:
     def test_measures_again_and_again_until_it_is_stopped(self, make_monitor):
-        monitor, seen, enough = wait_for_readings(make_monitor, 3, Fixed("a", {"x": 1}))
-        assert enough.wait(DEADLINE)
+        monitor = make_monitor(Fixed("a", {"x": 1}))
+        seen = see_readings(monitor, 3)
         monitor.stop(DEADLINE)
-        after = len(seen)
 
-        assert [1, 2, 3] == [reading.number for reading in seen[:3]]
-        assert [] == [each for each in threading.enumerate() if each.name == "vlog-monitor"]
-        assert after == len(seen) == monitor.latest.number
+        assert [] == monitor_threads()
+        assert list(range(1, len(seen) + 1)) == [reading.number for reading in seen]
+        assert seen[-1] is monitor.latest
 
     def test_ends_at_once_however_long_its_interval_is(self, make_monitor):
-        monitor, _, enough = wait_for_readings(
-            make_monitor, 2, Fixed("a", {"x": 1}), interval_seconds=3600.0, clock=SystemClock()
-        )
-        assert enough.wait(DEADLINE)  # the second reading comes soon: rates need two
+        monitor = make_monitor(Fixed("a", {"x": 1}), interval_seconds=3600.0)
+        see_readings(monitor, 2)  # the second one comes soon: rates need two
         monitor.stop(DEADLINE)
 
-        assert [] == [each for each in threading.enumerate() if each.name == "vlog-monitor"]
+        assert [] == monitor_threads()
 
     def test_outlives_a_listener_that_raises(self, make_monitor, reports):
-        count, enough = [], threading.Event()
+        error = ZeroDivisionError()
 
-        def listen(_reading):
-            count.append(1)
-            if len(count) > 2:
-                enough.set()
-            raise ZeroDivisionError
+        def fail():
+            raise error
 
-        wait_for_readings(make_monitor, 0, Fixed("a", {"x": 1}), on_reading=listen)
+        see_readings(make_monitor(Fixed("a", {"x": 1})), 3, act=fail)
 
-        assert enough.wait(DEADLINE)
-        assert "a reading could not be passed on" == reports[0][0]
+        assert ("a reading could not be passed on", error) == reports[0]
 
-    def test_may_be_stopped_by_its_own_listener_and_before_it_starts(self, make_monitor):
-        make_monitor().stop()
-        stopped = threading.Event()
-        monitor = make_monitor(on_reading=lambda _: (monitor.stop(), stopped.set()))
-        monitor.start()
+    def test_may_be_stopped_by_its_own_listener(self, make_monitor):
+        monitor = make_monitor()
+        see_readings(monitor, 1, act=monitor.stop)
+        monitor.stop(DEADLINE)
 
-        assert stopped.wait(DEADLINE)
+        assert [] == monitor_threads()
+
+    def test_may_be_stopped_before_it_starts(self, make_monitor):
+        monitor = make_monitor()
+        monitor.stop()
+
+        assert monitor.latest is None
 
 
 class TestDefaultSources:

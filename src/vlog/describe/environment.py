@@ -45,11 +45,12 @@ def describe_environment() -> dict[str, Any]:
 
     A part that does not apply is absent. Nothing is executed: the commit is read from `.git`.
     """
+    folder = _working_directory()
     found = {
         "versions": _versions(),
-        "git": _git(Path.cwd()),
+        "git": _git(folder) if folder else None,
         "command_line": [sys.executable, *sys.argv],
-        "working_directory": str(Path.cwd()),
+        "working_directory": str(folder) if folder else None,
         "host": _host(),
         "container": _container(),
         "slurm": {
@@ -60,6 +61,12 @@ def describe_environment() -> dict[str, Any]:
         "launcher": {name.lower(): os.environ[name] for name in _LAUNCHER if name in os.environ},
     }
     return {key: value for key, value in found.items() if value}
+
+
+def _working_directory() -> Path | None:
+    with suppress(OSError):  # somebody deleted it
+        return Path.cwd()
+    return None
 
 
 def _versions() -> dict[str, str]:
@@ -138,7 +145,8 @@ def _git_head(git: Path) -> dict[str, str]:
         shared = git / (git / "commondir").read_text().strip()
     if (shared / ref).is_file():
         return found | {"commit": (shared / ref).read_text().strip()}
-    for line in (shared / "packed-refs").read_text().splitlines():
+    packed = shared / "packed-refs"
+    for line in packed.read_text().splitlines() if packed.is_file() else ():
         commit, _, name = line.partition(" ")
         if name == ref:
             return found | {"commit": commit}

@@ -54,8 +54,8 @@ class ErrorLogHandler(logging.FileHandler):
         """Say once on stderr that even the error log cannot be written."""
         if not self._has_complained:
             self._has_complained = True
-            _complain(f"vlog: cannot write {self.baseFilename}: {sys.exc_info()[1]}")
-            _complain(f"vlog: {record.getMessage()}")
+            tell_stderr(f"vlog: cannot write {self.baseFilename}: {sys.exc_info()[1]}")
+            tell_stderr(f"vlog: {record.getMessage()}")
 
 
 class ErrorReporter:
@@ -101,7 +101,7 @@ def _open_private(path: str, flags: int) -> int:
     return os.open(path, flags, MODE)
 
 
-def _complain(text: str) -> None:
+def tell_stderr(text: str) -> None:
     """Print to stderr, which may be closed or broken: then nobody can be told."""
     try:
         print(redact_text(text), file=sys.stderr, flush=True)  # noqa: T201 - the last resort

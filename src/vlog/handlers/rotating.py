@@ -20,7 +20,12 @@ import portalocker
 from concurrent_log_handler import ConcurrentRotatingFileHandler
 
 from vlog.errors import ConfigurationError
-from vlog.handlers.error_log import ERROR_LOG_NAME, ErrorLogHandler, ErrorReporter
+from vlog.handlers.error_log import (
+    ERROR_LOG_NAME,
+    ErrorLogHandler,
+    ErrorReporter,
+    tell_stderr,
+)
 from vlog.handlers.files import MODE, check_writable, open_for_append
 from vlog.handlers.formatters import JsonlFormatter
 from vlog.handlers.keeper import SegmentKeeper
@@ -152,24 +157,30 @@ class RotatingJsonlHandler(ConcurrentRotatingFileHandler):  # type: ignore[misc]
 
     def _claim(self) -> None:
         """Own the wanted file, or one beside it that nobody owns."""
+        unlockable: BaseException | None = None
         for path in _candidates(self._wanted):
             self.baseFilename = str(path)
             self.lockFilename = self.getLockFilename(None)
             self._open_lockfile()
             try:
                 portalocker.lock(self.stream_lock, portalocker.LOCK_EX | portalocker.LOCK_NB)
-            except portalocker.LockException as error:
+            except portalocker.AlreadyLocked:
                 self.stream_lock.close()
                 self.stream_lock = None
-                if path == self._wanted:
-                    self._report(
-                        f"{path} is written by another process; this one (pid {os.getpid()}) "
-                        "writes a file of its own beside it",
-                        None if isinstance(error, portalocker.AlreadyLocked) else error,
-                    )
                 continue
+            except portalocker.LockException as error:  # a file system without locks
+                unlockable = error
+                if path == self._wanted:  # perhaps another process writes it: nobody can tell
+                    self.stream_lock.close()
+                    continue
+                break  # a name with our pid is ours without a lock
             self.is_locked = True
             break
+        if self.path != self._wanted:
+            why = "is being written already" if unlockable is None else "cannot be locked"
+            text = f"{self._wanted} {why}; this process writes {self.path.name} beside it"
+            self._report(text, unlockable)
+            tell_stderr(f"vlog: {text}")
         segments = list_segments(self.path)
         self._next_segment = segments[-1].number + 1 if segments else 1
         self._keeper = SegmentKeeper(self.path, self._total_bytes, self._compression, self._report)

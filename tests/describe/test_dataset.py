@@ -1,0 +1,165 @@
+"""A data set's shape is told, never its content; its samples are not touched unasked."""
+
+import random
+
+import datasets
+import numpy as np
+import pytest
+import torch
+
+from vlog.describe import count_batch, describe_dataset, describe_structure
+
+SECRET = "the content of a sample"
+
+
+class Custom(torch.utils.data.Dataset):
+    """A data set of tensors that counts how often it is read."""
+
+    reads = 0
+
+    def __len__(self):
+        return 7
+
+    def __getitem__(self, index):
+        self.reads += 1
+        return {"input_ids": torch.arange(5), "text": SECRET, "label": 3, "more": [[1, 2]]}
+
+
+class WithColumns(Custom):
+    column_names = ("text",)
+
+
+class Augmenting(Custom):
+    def __getitem__(self, index):
+        random.random()
+        np.random.random()  # noqa: NPY002 - the global generator is the point
+        torch.rand(1)
+        raise ZeroDivisionError("no sample")
+
+
+class Endless(torch.utils.data.IterableDataset):
+    def __iter__(self):
+        raise AssertionError("an iterable data set must not be started")
+
+
+@pytest.fixture
+def table():
+    return datasets.Dataset.from_dict({"text": [SECRET, "b"], "label": [0, 1]})
+
+
+def random_states():
+    numpy_state = np.random.get_state()[1].tolist()  # noqa: NPY002 - the global generator
+    return random.getstate(), numpy_state, torch.get_rng_state().tolist()
+
+
+class TestDescribeDataset:
+    def test_of_hugging_face_tells_columns_and_features(self, table):
+        found = describe_dataset(table, may_read_sample=False)
+
+        assert "datasets.arrow_dataset.Dataset" == found["type"]
+        assert (2, ["text", "label"]) == (found["size"], found["columns"])
+        assert {"text", "label"} == set(found["features"])
+        assert {
+            "text": {"type": "str", "length": len(SECRET)},
+            "label": {"type": "int"},
+        } == found["sample_structure"]
+
+    def test_of_torch_tells_the_structure_of_a_sample(self):
+        found = describe_dataset(Custom())
+
+        assert found["type"].endswith(".Custom")
+        assert (7, ["input_ids", "text", "label", "more"]) == (found["size"], found["columns"])
+        assert {
+            "input_ids": {"shape": [5], "dtype": "int64"},
+            "text": {"type": "str", "length": len(SECRET)},
+            "label": {"type": "int"},
+            "more": {
+                "type": "list",
+                "length": 1,
+                "items": {"type": "list", "length": 2, "items": {"type": "int"}},
+            },
+        } == found["sample_structure"]
+
+    @pytest.mark.parametrize("kind", [Custom, WithColumns])
+    def test_does_not_touch_a_sample_where_it_may_not(self, kind):
+        dataset = kind()
+        found = describe_dataset(dataset, may_read_sample=False)
+
+        assert 0 == dataset.reads
+        assert 7 == found["size"]
+        assert "not read" in found["sample_structure"]
+
+    def test_never_starts_an_iterable_data_set(self):
+        found = describe_dataset(Endless())
+
+        assert ["type"] == list(found)
+        assert "size" not in describe_dataset(x for x in [1])
+
+    def test_of_several_tells_of_each(self, table):
+        found = describe_dataset({"a": table, "b": [1, 2, 3]})
+
+        assert (2, 3) == (found["a"]["size"], found["b"]["size"])
+        assert {"type": "int"} == found["b"]["sample_structure"]
+        assert ["train"] == list(describe_dataset(datasets.DatasetDict(train=table)))
+
+    def test_of_an_empty_one_has_no_sample(self):
+        assert {"type": "builtins.list", "size": 0} == describe_dataset([])
+
+    def test_leaves_the_random_generators_as_they_were(self):
+        before = random_states()
+        describe_dataset(Augmenting())
+
+        assert before == random_states()
+
+    def test_says_why_a_sample_could_not_be_read(self):
+        found = describe_dataset(Augmenting())
+
+        assert "not read: ZeroDivisionError: no sample" == found["sample_structure"]
+
+
+class TestContent:
+    def test_is_never_told_unasked(self, table):
+        for dataset in (table, Custom(), [SECRET], [(SECRET,)], {"train": Custom()}):
+            assert SECRET not in str(describe_dataset(dataset))
+
+    def test_is_told_when_asked_for_and_cut(self):
+        found = describe_dataset([{"text": SECRET, "long": "x" * 10_000}], with_content=True)
+
+        assert SECRET == found["sample"]["text"]
+        assert 1000 > len(found["sample"]["long"])
+
+
+class TestDescribeStructure:
+    def test_tells_shapes_dtypes_and_lengths_in_place_of_values(self):
+        assert {
+            "ids": {"shape": [4, 16], "dtype": "int64"},
+            "weights": {"shape": [4], "dtype": "float32"},
+            "names": {"type": "list", "length": 1, "items": {"type": "str", "length": 5}},
+            "none": {"type": "NoneType"},
+            "empty": {"type": "tuple", "length": 0},
+        } == describe_structure(
+            {
+                "ids": torch.zeros(4, 16, dtype=torch.long, device="meta"),
+                "weights": np.zeros(4, dtype=np.float32),
+                "names": ["a b c"],
+                "none": None,
+                "empty": (),
+            }
+        )
+
+
+class TestCountBatch:
+    def test_tells_samples_and_tokens_without_reading_a_device(self):
+        batch = {
+            "scale": torch.tensor(1.0, device="meta"),
+            "input_ids": torch.zeros(4, 16, device="meta"),
+        }
+
+        assert {"samples": 4, "tokens": 64} == count_batch(batch)
+
+    @pytest.mark.parametrize("batch", [None, [torch.zeros(2)], {}, {"text": ["a"]}])
+    def test_tells_nothing_where_nothing_is_to_be_told(self, batch):
+        assert {} == count_batch(batch)
+
+    def test_takes_samples_where_there_are_no_tokens(self):
+        assert {"samples": 2} == count_batch({"pixels": np.zeros((2, 3))})
