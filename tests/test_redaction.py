@@ -108,7 +108,7 @@ class TestRedactText:
         ids=["letters", "tokens", "jwt", "words", "urls", "bearers"],
     )  # fmt: skip
     def test_takes_time_in_proportion_to_the_text(self, text):
-        """A pattern that backs up over the whole text takes 64 times as long for 8 times as much."""
+        """A pattern that backs up over the whole text takes 64 times as long for 8 times."""
         short = text[: MAX_TEXT // 8 - 1] + text[-1]
 
         assert fastest(text) < 24 * fastest(short)
