@@ -16,6 +16,7 @@ from vlog.timing import (
     PHASES,
     WARM_UP_STEPS,
     MovingSum,
+    Pace,
     PhaseLedger,
     Schedule,
     StepTimes,
@@ -113,25 +114,13 @@ class TestWindow:
 
 
 class TestStepTimes:
-    def test_leaves_out_warm_up_once_there_are_other_steps(self):
-        times = StepTimes()
-        for seconds in [60.0] * WARM_UP_STEPS:
-            times.add(seconds)
-        assert 60.0 == times.mean
-
-        times.add(1.0)
-        times.add(3.0)
-
-        assert (2.0, 1.0, 1.0, 3.0) == (times.mean, times.std, times.min, times.max)
-        assert 2.0 == times.recent.median
-        assert WARM_UP_STEPS + 2 == times.count
-
     @given(st.lists(SECONDS, min_size=1, max_size=500))
     def test_agrees_with_statistics_over_the_whole_run(self, values):
         times = StepTimes()
-        for value in [1e6] * WARM_UP_STEPS + values:
+        for value in values:
             times.add(value)
 
+        assert len(values) == times.count
         assert statistics.fmean(values) == pytest.approx(times.mean)
         assert statistics.pstdev(values) == pytest.approx(times.std, abs=1e-9 * max(values))
         assert (min(values), max(values)) == (times.min, times.max)
@@ -142,7 +131,36 @@ class TestStepTimes:
             times.add(float(value))
 
         assert (800.0, 999.0) == (times.recent.min, times.recent.max)
-        assert float(WARM_UP_STEPS) == times.min
+        assert 0.0 == times.min
+
+
+class TestPace:
+    def test_leaves_out_warm_up_once_there_are_other_steps(self):
+        pace = Pace()
+        for _ in range(WARM_UP_STEPS):
+            pace.add(60.0, samples=6, tokens=60)
+        assert 60.0 == pace.seconds_per_step
+
+        pace.add(1.0, samples=6, tokens=60)
+        pace.add(3.0, samples=2, tokens=20)
+
+        assert 2.0 == pace.seconds_per_step
+        assert {"samples_per_second": 2.0, "tokens_per_second": 20.0} == pace.rates()
+
+    def test_has_no_rate_of_what_is_not_counted(self):
+        pace = Pace()
+        assert (0.0, {}) == (pace.seconds_per_step, pace.rates())
+
+        pace.add(1.0, samples=4, tokens=0)
+
+        assert {"samples_per_second": 4.0} == pace.rates()
+
+    def test_follows_the_last_two_hundred_steps(self):
+        pace = Pace()
+        for seconds in [9.0] * 300 + [1.0] * 200:
+            pace.add(seconds, samples=1, tokens=1)
+
+        assert pytest.approx(1.0) == pace.seconds_per_step
 
 
 class TestSchedule:

@@ -54,7 +54,7 @@ def run_demo(folder: Path, steps: int = 200, verbosity: str = "high") -> Path:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # other packages': the demo shows ours
         _train(folder, steps, recorder)
-    return folder / LOG_NAME
+    return recorder.log_file or folder / LOG_NAME
 
 
 def _make(folder: Path) -> None:
@@ -168,6 +168,7 @@ class _Bar:
             MofNCompleteColumn(),
             TextColumn("loss {task.fields[loss]}"),
             TimeRemainingColumn(),
+            TextColumn("left"),
             console=console,
         )
 

@@ -11,7 +11,7 @@ from vlog.timing import (
     FORWARD_BACKWARD,
     LOGGING,
     OPTIMIZER,
-    MovingSum,
+    Pace,
     PhaseLedger,
     Schedule,
     StepTimes,
@@ -45,8 +45,7 @@ class Progress:
         self.checkpoints = Tally()
         self._times = StepTimes()
         self._samples = self._tokens = 0
-        self._recent_seconds, self._recent_samples = MovingSum(), MovingSum()
-        self._recent_tokens = MovingSum()
+        self._pace = Pace()
         self._step_seconds = 0.0
         self._final_loss: float | None = None
         self._best_loss = math.inf
@@ -93,9 +92,7 @@ class Progress:
         self._samples += samples
         self._tokens += tokens
         self._times.add(seconds)
-        self._recent_seconds.add(seconds)
-        self._recent_samples.add(samples)
-        self._recent_tokens.add(tokens)
+        self._pace.add(seconds, samples, tokens)
         timing = self._basic_timing(step, seconds)
         if verbosity <= Verbosity.HIGH:
             timing |= self._detailed_timing(parts)
@@ -111,12 +108,7 @@ class Progress:
         if eta is not None:
             timing["eta_minutes"] = eta / 60
             timing["estimated_completion"] = iso_timestamp(self._clock.wall() + eta)
-        recent = self._recent_seconds.total
-        if recent > 0 and self._samples:
-            timing["samples_per_second"] = self._recent_samples.total / recent
-        if recent > 0 and self._tokens:
-            timing["tokens_per_second"] = self._recent_tokens.total / recent
-        return timing
+        return timing | self._pace.rates()
 
     def _detailed_timing(self, parts: dict[str, float]) -> dict[str, float]:
         recent = self._times.recent
@@ -133,7 +125,7 @@ class Progress:
         return eta_seconds(
             self._schedule,
             step,
-            self._times.recent.mean + logging,
+            self._pace.seconds_per_step + logging,
             self.evaluations.mean,
             self.checkpoints.mean,
         )

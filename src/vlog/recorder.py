@@ -149,7 +149,7 @@ class Recorder:
         self.release()
         self._log.epoch = epoch
         self.progress.epoch_begin()
-        self.record(EventType.EPOCH_BEGIN, f"📖 Epoch begins at {_number(epoch)}")
+        self.record(EventType.EPOCH_BEGIN, f"📖 Epoch begins: {_epochs(epoch)} done")
 
     def epoch_complete(self, epoch: float | None) -> None:
         """Write `epoch_complete`."""
@@ -157,7 +157,7 @@ class Recorder:
         self._log.epoch = epoch
         self.record(
             EventType.EPOCH_COMPLETE,
-            f"🏁 Epoch completed: {_number(epoch)} done",
+            f"🏁 Epoch {'completed' if _is_whole(epoch) else 'stopped'}: {_epochs(epoch)} done",
             **self.progress.epoch_fields(),
             progress=self.progress.fields(self.step),
         )
@@ -283,12 +283,15 @@ class Recorder:
         self._evaluation_batches = 0
         self.record(EventType.EVALUATION_START, f"🔎 Evaluation begins at step {self.step}")
 
-    def prediction_step(self) -> None:
-        """Write `prediction_step`."""
+    def prediction_step(self, seconds: float) -> None:
+        """Write `prediction_step`, which took `seconds`."""
         number = self._evaluation_batches
         self._evaluation_batches += 1
         self.record(
-            EventType.PREDICTION_STEP, f"🔹 Evaluation batch {number}", prediction_step=number
+            EventType.PREDICTION_STEP,
+            f"🔹 Evaluation batch {number}",
+            prediction_step=number,
+            timing={"prediction_seconds": round(seconds, 6)},
         )
 
     def evaluation_complete(self, metrics: dict[str, Any]) -> None:
@@ -330,7 +333,7 @@ class Recorder:
         """Write `training_complete`."""
         self._end(
             EventType.TRAINING_COMPLETE,
-            f"🎉 Training completed: {self.progress.steps} steps",
+            f"🎉 Training completed at step {self.step} ({self.progress.steps} in this run)",
             metrics=metrics,
         )
 
@@ -387,6 +390,14 @@ class Recorder:
             self._on_end(self)
         self.monitor.stop()
         self._output.close()
+
+
+def _epochs(epoch: float | None) -> str:
+    return "an unknown number" if epoch is None else f"{epoch:.2f}".rstrip("0").rstrip(".")
+
+
+def _is_whole(epoch: float | None) -> bool:
+    return epoch is None or abs(epoch - round(epoch)) < 1e-6
 
 
 def _number(value: Any) -> str:

@@ -216,11 +216,11 @@ TIMING = _section(
     "timing",
     "host times",
     _amount("step_time_seconds", "data wait + forward and backward + optimizer of this step"),
-    _amount("avg_step_time_seconds", "mean over this run, without warm-up"),
+    _amount("avg_step_time_seconds", "mean over this run"),
     _amount("elapsed_seconds", "since `training_start`"),
     _amount("eta_minutes", "until the end, with evaluations and checkpoints to come"),
     _text("estimated_completion", "ISO 8601 time of the end"),
-    _amount("samples_per_second", "samples of all ranks, over the last steps"),
+    _amount("samples_per_second", "samples of all ranks over the time of the last steps"),
     _amount("tokens_per_second", "input tokens of all ranks, padding included"),
     _amount("median_step_time_seconds", "over the last steps", tier=HIGH),
     _amount("std_step_time_seconds", "standard deviation over the last steps", tier=HIGH),
@@ -254,7 +254,7 @@ STATISTICS = _section(
     _count("alerts", "alerts"),
     _section(
         "step_time",
-        "step time over this run, without warm-up",
+        "step time over this run",
         _amount("mean_seconds", "mean"),
         _amount("median_seconds", "median of the last steps"),
         _amount("std_seconds", "standard deviation"),
@@ -400,7 +400,10 @@ _EVENTS = (
         EventType.PREDICTION_STEP,
         ULTRA,
         "A batch of an evaluation is done.",
-        fields=(_count("prediction_step", "number in its evaluation, from 0", required=True),),
+        fields=(
+            _count("prediction_step", "number in its evaluation, from 0", required=True),
+            _section("timing", "host time", _amount("prediction_seconds", "since the one before")),
+        ),
     ),
     Event(
         EventType.MODEL_CHECKPOINT_SAVE,
@@ -482,7 +485,7 @@ _EVENTS = (
     Event(
         EventType.LOG_RECORD,
         LOW,
-        "Anybody's log record.",
+        "A record of any other logger, or an entry of the caller's.",
         fields=(
             _text("logger", "name of the logger"),
             Field("fields", "object", "the record's own keys"),

@@ -151,48 +151,74 @@ class Window:
 
 
 class StepTimes:
-    """The step times of one run, without those of warm-up once there are others.
+    """The times of all steps of one run.
 
     Attributes:
-        count: Steps seen, those of warm-up included.
+        count: Number of steps.
         recent: The last steps.
+        min: The fastest, in seconds; infinite before the first step.
+        max: The slowest, in seconds.
+        mean: Their mean in seconds; 0.0 before the first step.
     """
 
     def __init__(self) -> None:
         self.count = 0
-        self._reset()
-
-    def _reset(self) -> None:
         self.recent = Window()
-        self._counted = 0
-        self._mean = 0.0
-        self._squares = 0.0
         self.min = math.inf
         self.max = 0.0
+        self.mean = 0.0
+        self._squares = 0.0
 
     def add(self, seconds: float) -> None:
         """Take in the time of the next step."""
-        self.count += 1
-        if self.count == WARM_UP_STEPS + 1:
-            self._reset()
         self.recent.add(seconds)
         # Welford's update: exact over millions of steps, where sums of squares lose digits.
-        self._counted += 1
-        delta = seconds - self._mean
-        self._mean += delta / self._counted
-        self._squares += delta * (seconds - self._mean)
+        self.count += 1
+        delta = seconds - self.mean
+        self.mean += delta / self.count
+        self._squares += delta * (seconds - self.mean)
         self.min = min(self.min, seconds)
         self.max = max(self.max, seconds)
 
     @property
-    def mean(self) -> float:
-        """Mean over the run in seconds; 0.0 before the first step."""
-        return self._mean
-
-    @property
     def std(self) -> float:
         """Population standard deviation over the run in seconds."""
-        return math.sqrt(self._squares / self._counted) if self._counted else 0.0
+        return math.sqrt(self._squares / self.count) if self.count else 0.0
+
+
+class Pace:
+    """How fast the last steps were, without those of warm-up once there are others."""
+
+    def __init__(self) -> None:
+        self._steps = 0
+        self._forget()
+
+    def _forget(self) -> None:
+        self._seconds, self._samples, self._tokens = MovingSum(), MovingSum(), MovingSum()
+
+    def add(self, seconds: float, samples: int, tokens: int) -> None:
+        """Take in the next step."""
+        self._steps += 1
+        if self._steps == WARM_UP_STEPS + 1:
+            self._forget()
+        self._seconds.add(seconds)
+        self._samples.add(samples)
+        self._tokens.add(tokens)
+
+    @property
+    def seconds_per_step(self) -> float:
+        """Mean step time; 0.0 before the first step."""
+        return self._seconds.total / self._seconds.count if self._seconds.count else 0.0
+
+    def rates(self) -> dict[str, float]:
+        """Return `samples_per_second` and `tokens_per_second`, those that are not zero."""
+        if self._seconds.total <= 0:
+            return {}
+        found = {
+            "samples_per_second": self._samples.total / self._seconds.total,
+            "tokens_per_second": self._tokens.total / self._seconds.total,
+        }
+        return {name: rate for name, rate in found.items() if rate}
 
 
 @dataclass(frozen=True, slots=True)
@@ -276,6 +302,11 @@ class MovingSum:
         self.total += value
         if len(self._values) > self._size:
             self.total -= self._values.popleft()
+
+    @property
+    def count(self) -> int:
+        """How many values count now."""
+        return len(self._values)
 
 
 class Tally:

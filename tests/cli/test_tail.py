@@ -50,12 +50,12 @@ class TestFilter:
     def test_passes_what_it_cannot_judge(self, entry):
         assert Filter.parse([], "ERROR", "low").accepts(entry)
 
-    def test_names_the_allowed_nearest_first(self):
+    def test_names_the_nearest_and_the_allowed(self):
         with pytest.raises(
-            ConfigurationError, match=r"'epoch_bgin'\. Expected one of: epoch_begin, "
+            ConfigurationError, match=r"'epoch_bgin'\. Did you mean 'epoch_begin'\? Expected one of"
         ):
             Filter.parse(["epoch_bgin"], None, None)
-        with pytest.raises(ConfigurationError, match=r"'WARN'\. Expected one of: WARNING, "):
+        with pytest.raises(ConfigurationError, match=r"'WARN'\. Did you mean 'WARNING'\?"):
             Filter.parse([], "warn", None)
         with pytest.raises(ConfigurationError, match=r"'hgih'\. Expected one of: low, medium"):
             Filter.parse([], None, "hgih")
@@ -119,7 +119,7 @@ class TestTailCommand:
         result = vlog("tail", log, "--type", "epoch")
 
         assert (2, "") == (result.returncode, result.stdout)
-        assert "error: Unknown type 'epoch'. Expected one of: epoch_" in result.stderr
+        assert "error: Unknown type 'epoch'. Did you mean 'epoch_begin'? Expected" in result.stderr
 
     def test_says_how_many_lines_it_left_out(self, vlog, log):
         log.write_bytes(b"rubbish\n" + log.read_bytes() + b'{"torn')

@@ -24,6 +24,7 @@ class TestRefusals:
             ({"log_file": "missing/log.jsonl"}, ["does not exist", "mkdir -p"]),
             ({"log_file": "."}, ["is a folder"]),
             ({"log_file": "a_file/log.jsonl"}, ["is a file", "parent is a folder"]),
+            ({"log_file": "log.jsonl.gz"}, ["ending of a compressed file", "'log.jsonl'"]),
             ({"log_file": None}, ["log_file is None", "path of a file"]),
             ({"log_file": "log.jsonl", "standard_log": "log.jsonl"}, ["Give two files"]),
             ({"verbosity": "low"}, ["Unknown option 'verbosity'", "'verbosity_level'"]),

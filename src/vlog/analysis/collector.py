@@ -48,6 +48,7 @@ class RunCollector:
         self._types: Counter[str] = Counter()
         self._levels: Counter[str] = Counter()
         self._step_times = Samples()
+        self._last_usage: dict[str, Any] = {}
         self._readings = {name: Samples() for name in _READINGS}
         self._alerts: dict[str, Alert] = {}
         self._training_started: str | None = None
@@ -178,6 +179,9 @@ class RunCollector:
         time.tokens_per_second = number_at(source, "tokens_per_second") or time.tokens_per_second
 
     def _add_readings(self, usage: dict[str, Any]) -> None:
+        if usage == self._last_usage:  # the same reading stands in several entries
+            return
+        self._last_usage = usage
         self.summary.resources.readings += bool(usage)
         for name, keys in _READINGS.items():
             value = number_at(usage, *keys)

@@ -218,7 +218,8 @@ def init(
     except FileExistsError as error:
         raise ConfigurationError(f"{target} exists already. --force overwrites it.") from error
     except (OSError, ValueError) as error:
-        raise ConfigurationError(f"{target} cannot be written: {error}.") from error
+        why = getattr(error, "strerror", None) or error
+        raise ConfigurationError(f"{target} cannot be written: {why}.") from error
     if as_json:
         Screen().json({"path": str(target)})
     else:

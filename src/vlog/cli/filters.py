@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from difflib import SequenceMatcher
+from difflib import get_close_matches
 from typing import TYPE_CHECKING, Any
 
 from vlog.errors import ConfigurationError
@@ -36,7 +36,7 @@ class Filter:
         """Return the filter that a user names.
 
         Raises:
-            ConfigurationError: a name that does not exist; names the allowed, nearest first.
+            ConfigurationError: a name that does not exist; names the nearest, and all.
         """
         return cls(
             types=frozenset(_choose("type", name.lower(), list(EVENTS)) for name in types),
@@ -70,5 +70,8 @@ class Filter:
 def _choose(what: str, name: str, allowed: list[str]) -> str:
     if name in allowed:
         return name
-    nearest = sorted(allowed, key=lambda each: -SequenceMatcher(None, name, each).ratio())
-    raise ConfigurationError(f"Unknown {what} {name!r}. Expected one of: {', '.join(nearest)}.")
+    near = get_close_matches(name, allowed, 1)
+    hint = f" Did you mean '{near[0]}'?" if near else ""
+    raise ConfigurationError(
+        f"Unknown {what} {name!r}.{hint} Expected one of: {', '.join(allowed)}."
+    )

@@ -10,6 +10,7 @@ from vlog.cli.units import whole
 if TYPE_CHECKING:
     from vlog.analysis.validate import ValidationReport
 
+_LINES_IN_SIGHT = 10  # above it, the verdict may have scrolled away: it is repeated
 _MAX_REASON = 500  # characters; a line of rubbish can be quoted at any length
 
 
@@ -30,6 +31,8 @@ def print_report(screen: Screen, report: ValidationReport) -> None:
     left_out = report.problem_count - len(report.problems)
     if left_out:
         screen.line(Cell(f"  ... and {whole(left_out)} more", "yellow"))
+    if len(report.problems) > _LINES_IN_SIGHT:
+        screen.line(Cell("INVALID  ", "bold red"), Cell(f"{report.path}, as said above"))
     tail = report.torn_tail
     if tail is not None:
         screen.line(

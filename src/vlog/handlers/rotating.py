@@ -30,7 +30,7 @@ from vlog.handlers.files import MODE, check_writable, open_for_append
 from vlog.handlers.formatters import JsonlFormatter
 from vlog.handlers.keeper import SegmentKeeper
 from vlog.schema import MB
-from vlog.segments import COMPRESSIONS, list_segments, segment_path
+from vlog.segments import COMPRESSED_SUFFIX, COMPRESSIONS, list_segments, segment_path
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -72,6 +72,7 @@ class RotatingJsonlHandler(ConcurrentRotatingFileHandler):  # type: ignore[misc]
     ) -> None:
         _check_options(max_mb, total_mb, compress)
         self._wanted = Path(os.path.abspath(filename))  # noqa: PTH100 - links stay links
+        _check_name(self._wanted)
         check_writable(self._wanted)
         super().__init__(
             str(self._wanted), maxBytes=int(max_mb * MB), backupCount=1, encoding="utf-8"
@@ -244,6 +245,14 @@ def _check_options(max_mb: float, total_mb: float, compress: str) -> None:
     if compress not in COMPRESSIONS:
         raise ConfigurationError(
             f"Unknown compression {compress!r}. Expected one of: {', '.join(COMPRESSIONS)}."
+        )
+
+
+def _check_name(path: Path) -> None:
+    if path.suffix in COMPRESSED_SUFFIX.values():
+        raise ConfigurationError(
+            f"Log file {str(path)!r} has the ending of a compressed file, but is written plain. "
+            f"Give {path.stem!r}; its rotated segments are compressed."
         )
 
 

@@ -166,11 +166,11 @@ class TrainerRun:
 
     def prediction_step(self, _args: Any, _state: Any, _control: Any, **_: Any) -> None:
         """Write `evaluation_start` at the first batch: no hook says it earlier."""
-        self._mark(EVALUATION)
+        seconds = self._mark(EVALUATION)
         if not self._is_evaluating:
             self._is_evaluating = True
             self.recorder.evaluation_start()
-        self.recorder.prediction_step()
+        self.recorder.prediction_step(seconds)
 
     def evaluate(
         self, _args: Any, _state: Any, _control: Any, *, metrics: Any = None, **_: Any

@@ -46,6 +46,7 @@ from vlog.verbosity import Verbosity
 if TYPE_CHECKING:
     import os
     from collections.abc import Callable
+    from pathlib import Path
 
     from vlog.resources import Source
 
@@ -160,6 +161,11 @@ class VerboseLoggingCallback(TrainerCallback):  # type: ignore[misc]  # untyped 
         self._wrapped: weakref.WeakSet[Any] = weakref.WeakSet()
         self._last_run_id: str | None = None
         self._out_of_memory_run_id: str | None = None
+
+    @property
+    def log_file(self) -> Path | None:
+        """The file of the log; differs from the wanted one if another process writes that."""
+        return self._output.log_file
 
     def __getstate__(self) -> dict[str, Any]:
         """Return the options: a copy in another process records for itself."""
