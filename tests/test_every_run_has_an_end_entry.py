@@ -32,6 +32,16 @@ class TestSignal:
         assert ("training_interrupted", reason) == (end_of()["type"], end_of()["reason"])
         assert process.returncode == -number
 
+    def test_a_second_signal_does_not_cut_the_end_short(self):
+        process = start(SLOW + "trainer.train()")
+        wait_for(lambda: "Step 3 completed" in text_of("log.jsonl"), "step 3", process)
+        for _ in range(5):
+            process.send_signal(signal.SIGTERM)
+        process.communicate(timeout=60)
+
+        assert "signal SIGTERM" == end_of()["reason"]
+        assert process.returncode == -signal.SIGTERM
+
     def test_a_handler_of_the_app_keeps_the_signal(self):
         code, out, _ = run("""
 signal.signal(signal.SIGTERM, lambda *_: print("mine", flush=True))

@@ -21,6 +21,7 @@ def saved(run_id, path):
     """Return the line of a checkpoint, as the write side encodes it."""
     return encode(
         {
+            "timestamp": "2026-01-10T11:30:00.000000+00:00",
             "type": EventType.MODEL_CHECKPOINT_SAVE,
             "run_id": run_id,
             "checkpoint": {"path": str(path)},
@@ -29,6 +30,12 @@ def saved(run_id, path):
 
 
 class TestFindCheckpointRun:
+    def test_leaves_other_peoples_files_alone(self, log, tmp_path):
+        """Training data is often .jsonl too, large, and beside the log."""
+        (tmp_path / "data.jsonl").write_bytes(b'{"text": 1}\n' + saved("a", tmp_path / "x"))
+
+        assert None is find_checkpoint_run(log, str(tmp_path / "x"))
+
     def test_is_the_run_that_wrote_it(self, log, tmp_path):
         lines = [
             saved("a", tmp_path / "checkpoint-1"),

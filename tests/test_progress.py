@@ -143,23 +143,50 @@ class TestFields:
         } == run.progress.fields(step)  # fmt: skip
 
 
+def log(progress, loss, step):
+    progress.log_loss(loss, progress.log_window(step), is_whole=True)
+
+
 class TestLogLoss:
     def test_tells_over_how_many_steps_the_loss_is_a_mean(self, clock):
         progress = Run(clock, Schedule(100), start_step=50).progress
 
-        assert [10, 5, 1] == [progress.log_loss(1.0, step) for step in (60, 65, 65)]
+        assert [10, 5, 1] == [progress.log_window(step) for step in (60, 65, 65)]
+
+    def test_counts_a_mean_that_leaves_steps_out_only_as_the_last(self, run):
+        run.step(1.0)
+        run.progress.log_loss(0.0, 1, is_whole=False)
+        found = run.progress.statistics(alerts=0)
+
+        assert 0.0 == found["final_loss"]
+        assert "best_loss" not in found
+        assert "metrics" not in run.progress.epoch_fields()
+
+    def test_counts_no_mean_over_two_epochs_for_one(self, run):
+        run.step(1.0)
+        run.progress.epoch_begin()
+        run.step(1.0)
+        run.progress.log_loss(5.0, 2, is_whole=True)
+
+        assert "metrics" not in run.progress.epoch_fields()
+
+    @pytest.mark.parametrize("loss", [True, "nan", None])
+    def test_counts_nothing_that_is_no_number(self, run, loss):
+        log(run.progress, loss, 1)
+
+        assert {"final_loss", "best_loss"}.isdisjoint(run.progress.statistics(alerts=0))
 
 
 class TestEpochFields:
     def test_tell_steps_times_and_the_weighted_mean_of_the_loss(self, run):
         run.step(99.0)
-        run.progress.log_loss(7.0, 1)
+        log(run.progress, 7.0, 1)
         run.progress.epoch_begin()
         for seconds in (1.0, 2.0, 3.0):
             run.step(seconds, logging=1.0)
-        run.progress.log_loss(4.0, 3)  # over 2 steps
-        run.progress.log_loss(1.0, 4)
-        run.progress.log_loss(math.nan, 5)
+        log(run.progress, 4.0, 3)  # over 2 steps
+        log(run.progress, 1.0, 4)
+        log(run.progress, math.nan, 5)
 
         assert {
             "steps": 3,
@@ -176,7 +203,7 @@ class TestStatistics:
         for seconds in (10.0, 10.0, 1.0, 3.0):
             run.step(seconds)
         for step, loss in enumerate((3.0, 1.0, math.nan, 2.0)):
-            run.progress.log_loss(loss, step + 1)
+            log(run.progress, loss, step + 1)
         run.progress.evaluations.add(5.0)
         found = run.progress.statistics(alerts=2)
 
@@ -193,8 +220,8 @@ class TestStatistics:
         assert 24.0 == sum(found["phases"].values())
 
     def test_keep_a_loss_that_is_not_finite_as_the_final_one(self, run):
-        run.progress.log_loss(1.0, 1)
-        run.progress.log_loss(math.nan, 2)
+        log(run.progress, 1.0, 1)
+        log(run.progress, math.nan, 2)
         found = run.progress.statistics(alerts=0)
 
         assert math.isnan(found["final_loss"])

@@ -44,18 +44,12 @@ class TestMakeRecord:
         ).format(record)
 
     def test_comes_from_the_apps_record_factory(self):
-        before = logging.getLogRecordFactory()
-
         def factory(*args, **kwargs):
-            record = before(*args, **kwargs)
+            record = logging.LogRecord(*args, **kwargs)
             record.request = "r1"
             return record
 
-        logging.setLogRecordFactory(factory)
-        try:
-            assert "r1" == make_record("vlog", make_entry()).request
-        finally:
-            logging.setLogRecordFactory(before)
+        assert "r1" == make_record("vlog", make_entry(), factory).request
 
 
 class TestEntryOf:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+import logging
 import pickle
 import subprocess
 import sys
@@ -13,7 +14,7 @@ from pathlib import Path
 import pytest
 import torch
 from trainers import Texts, entries_of, make_trainer, of_type
-from transformers import Trainer
+from transformers import Trainer, TrainerCallback
 
 from vlog import VerboseLoggingCallback
 from vlog.integrations.trainer_probe import LossProbe
@@ -115,6 +116,36 @@ class TestMemory:
 
 
 class TestFault:
+    def test_neither_a_handler_nor_a_record_factory_of_the_app_reaches_it(self, capsys):
+        class Raising(logging.Handler):
+            def emit(self, record):
+                raise LookupError("the app's handler")
+
+        def factory(*args, **kwargs):
+            raise LookupError("the app's factory")
+
+        before = logging.getLogRecordFactory()
+        logging.getLogger("vlog").addHandler(Raising())
+        logging.setLogRecordFactory(factory)
+        try:
+            assert make_trainer([VerboseLoggingCallback()]).train().global_step == 6
+            assert make_trainer([VerboseLoggingCallback("low", "own.jsonl")]).train()
+        finally:
+            logging.setLogRecordFactory(before)
+
+        assert "the app's handler" in capsys.readouterr().err
+        assert entries_of("own.jsonl")[-1]["type"] == "training_complete"
+
+    def test_an_end_in_the_far_future_costs_no_entry(self, record):
+        class Stop(TrainerCallback):
+            def on_step_end(self, args, state, control, **kwargs):
+                control.should_training_stop = state.global_step == 3
+
+        run = record(max_steps=10**15, others=[Stop()])
+
+        assert [1, 2, 3] == [entry["step"] for entry in run.steps]
+        assert all(entry["timing"]["eta_minutes"] > 0 for entry in run.steps)
+
     def test_a_hook_that_raises_is_reported_and_the_training_goes_on(self, monkeypatch):
         callback = VerboseLoggingCallback("high", "log.jsonl")
         trainer = make_trainer([callback])

@@ -67,9 +67,17 @@ class Rotation:
 class RunLogger(logging.Logger):
     """The stdlib logger of one run. It is not in the logging tree, so nobody disables it."""
 
+    report: ErrorReporter
+
     def entry(self, entry: dict[str, Any]) -> None:
-        """Hand `entry` to the handlers, as a record."""
-        self.handle(make_record(self.name, entry))
+        """Hand `entry` to the handlers, as a record of the app's factory if that works."""
+        factory = logging.getLogRecordFactory()
+        try:
+            record = make_record(self.name, entry, factory)
+        except Exception as error:  # noqa: BLE001 - the app's; the entry is worth more
+            self.report("the app's LogRecord factory failed", error)
+            record = make_record(self.name, entry, logging.LogRecord)
+        self.handle(record)
 
 
 class Output:
@@ -109,7 +117,7 @@ class Output:
                     "that configuration, or give both files."
                 )
             self.logger.parent = tree
-            self.report = ErrorReporter(logging.getLogger(_ERROR_LOGGER))
+            self.report = self.logger.report = ErrorReporter(logging.getLogger(_ERROR_LOGGER))
             return
         self.logger.propagate = False
         path = rank_path(_path(log_file, "log_file"), self.rank)
@@ -119,7 +127,7 @@ class Output:
         self, path: Path, standard_log: str | os.PathLike[str] | bool | None, rotation: Rotation
     ) -> None:
         errors = logging.Logger(_ERROR_LOGGER)  # noqa: LOG001 - the run's own, not in the tree
-        self.report = ErrorReporter(errors)
+        self.report = self.logger.report = ErrorReporter(errors)
         self._handlers.append(_files.handler(path, rotation, self.report, JsonlFormatter()))
         self._error_log = ErrorLogHandler(path.with_name(ERROR_LOG_NAME))
         errors.addHandler(self._error_log)
@@ -167,7 +175,7 @@ class _Files:
     """One handler per file in this process, so that two callbacks on one path share it."""
 
     def __init__(self) -> None:
-        self._lock = threading.Lock()
+        self._lock = threading.RLock()  # a signal handler may end a run while one begins
         self._by_path: WeakValueDictionary[str, RotatingJsonlHandler] = WeakValueDictionary()
         self._users: WeakKeyDictionary[RotatingJsonlHandler, int] = WeakKeyDictionary()
 

@@ -88,6 +88,7 @@ class _Endings:
             self._has_signal = True
 
     def _on_signal(self, number: int, _frame: FrameType | None) -> None:
+        signal.signal(number, signal.SIG_IGN)  # a second one must not cut the end entry short
         self._end_all(lambda recorder: recorder.interrupt(f"signal {signal.Signals(number).name}"))
         signal.signal(number, self._previous_signal)
         os.kill(os.getpid(), number)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from contextlib import suppress
 from typing import Any
 
 from vlog.clock import Clock, iso_timestamp
@@ -43,6 +44,8 @@ class Progress:
         self.steps = 0
         self.evaluations = Tally()
         self.checkpoints = Tally()
+        self._evaluated_steps = 0
+        self._last_evaluated_step: int | None = None
         self._times = StepTimes()
         self._samples = self._tokens = 0
         self._pace = Pace()
@@ -107,7 +110,8 @@ class Progress:
         eta = self._eta_seconds(step)
         if eta is not None:
             timing["eta_minutes"] = eta / 60
-            timing["estimated_completion"] = iso_timestamp(self._clock.wall() + eta)
+            with suppress(ValueError, OverflowError, OSError):  # beyond the year 9999
+                timing["estimated_completion"] = iso_timestamp(self._clock.wall() + eta)
         return timing | self._pace.rates()
 
     def _detailed_timing(self, parts: dict[str, float]) -> dict[str, float]:
@@ -126,21 +130,41 @@ class Progress:
             self._schedule,
             step,
             self._pace.seconds_per_step + logging,
-            self.evaluations.mean,
+            self.evaluations.total / max(self._evaluated_steps, 1),
             self.checkpoints.mean,
         )
 
-    def log_loss(self, loss: Any, step: int) -> int:
-        """Note a logged loss and return how many steps it is the mean of."""
+    def log_window(self, step: int) -> int:
+        """Return how many steps a log at `step` covers, and begin to count anew."""
         window = max(step - self._last_logged_step, 1)
         self._last_logged_step = step
-        if isinstance(loss, (int, float)):
-            self._final_loss = loss
-            if math.isfinite(loss):
-                self._best_loss = min(self._best_loss, loss)
-                self._epoch_loss += loss * window
-                self._epoch_loss_steps += window
         return window
+
+    def log_loss(self, loss: Any, window: int, *, is_whole: bool) -> None:
+        """Note a logged loss.
+
+        Args:
+            loss: The mean over `window` steps.
+            window: Its number of steps.
+            is_whole: Whether each of them had a finite loss. A mean that leaves some out is
+                neither a best loss nor a part of the epoch's; nor is one of two epochs' steps.
+        """
+        if isinstance(loss, bool) or not isinstance(loss, (int, float)):
+            return
+        self._final_loss = loss
+        if not (is_whole and math.isfinite(loss)):
+            return
+        self._best_loss = min(self._best_loss, loss)
+        if self._epoch_loss_steps + window <= self._epoch_steps:
+            self._epoch_loss += loss * window
+            self._epoch_loss_steps += window
+
+    def evaluated(self, step: int, seconds: float) -> None:
+        """Count an evaluation; several data sets at one step are several evaluations."""
+        self.evaluations.add(seconds)
+        if step != self._last_evaluated_step:
+            self._last_evaluated_step = step
+            self._evaluated_steps += 1
 
     def fields(self, step: int) -> dict[str, Any]:
         """Return `progress` after `step`; empty where no total is known."""

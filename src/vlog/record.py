@@ -8,20 +8,27 @@ It can be pickled by a queue handler.
 from __future__ import annotations
 
 import logging
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import orjson
 
 from vlog.resources import Reading
 from vlog.verbosity import Verbosity
 
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
 _ATTRIBUTE = "vlog_entry"
 # A reading is a dataclass: passed through, it reaches `_encode_other`, which has it encoded.
 _OPTIONS = orjson.OPT_APPEND_NEWLINE | orjson.OPT_PASSTHROUGH_DATACLASS
 
 
-def make_record(logger_name: str, entry: dict[str, Any]) -> logging.LogRecord:
-    """Return the record that carries `entry`.
+def make_record(
+    logger_name: str,
+    entry: dict[str, Any],
+    factory: Callable[..., logging.LogRecord] = logging.LogRecord,
+) -> logging.LogRecord:
+    """Return the record that carries `entry`, made by `factory`.
 
     Its level number is the tier's, so that `level: HIGH` of a handler means what it says; from
     WARNING on it is the severity's, so that alerts pass everywhere.
@@ -29,9 +36,7 @@ def make_record(logger_name: str, entry: dict[str, Any]) -> logging.LogRecord:
     level = logging.getLevelNamesMapping().get(entry["level"], logging.INFO)
     if level < logging.WARNING:
         level = Verbosity[entry["verbosity"].upper()]
-    record = logging.getLogRecordFactory()(
-        logger_name, int(level), "", 0, entry["message"], (), None, entry["type"]
-    )
+    record = factory(logger_name, int(level), "", 0, entry["message"], (), None, entry["type"])
     setattr(record, _ATTRIBUTE, entry)
     return record
 

@@ -10,7 +10,7 @@ import uuid
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
-from vlog import __version__
+from vlog import __version__, alerts
 from vlog.clock import Clock, SystemClock
 from vlog.describe import describe_checkpoint, describe_exception
 from vlog.progress import Progress
@@ -81,7 +81,7 @@ class Recorder:
         self._held: dict[str, Any] | None = None
         self._losses = TrueLosses()
         self._evaluation_batches = 0
-        self._bytes_before = 0
+        self._bytes_before = self._failed_before = 0
 
     @property
     def step(self) -> int:
@@ -104,6 +104,7 @@ class Recorder:
         """
         self._output.open()
         self._bytes_before = self._output.bytes_written
+        self._failed_before = self._output.report.count
         self.monitor.start()
         log_file = self._output.log_file
         known: dict[str, Any] = {name: value for name, value in links.items() if value is not None}
@@ -203,6 +204,7 @@ class Recorder:
         tokens: int,
         *,
         awaits_log: bool,
+        **facts: Any,
     ) -> None:
         """Accept the step's entry; write it now, or when its metrics come.
 
@@ -214,6 +216,7 @@ class Recorder:
             tokens: Input tokens of all ranks in it.
             awaits_log: Whether a log of this step is to be expected: `log` or any later event
                 then writes the entry.
+            **facts: Other fields of the entry.
         """
         self.release()
         self._log.step, self._log.epoch = step, epoch
@@ -222,6 +225,7 @@ class Recorder:
             "metrics": metrics,
             "timing": timing,
             "progress": self.progress.fields(step),
+            **facts,
         }
         if self._log.takes(Verbosity.HIGH):
             self._held["phases"] = self.ledger.as_fields()
@@ -256,9 +260,12 @@ class Recorder:
 
         A loss that the trainer's filter made up for a step that has none is put right.
         """
-        window = self.progress.log_loss(metrics["loss"], step)
+        if alerts.is_non_finite(metrics["loss"]):
+            self._losses.observe(step, metrics["loss"], is_written=True)
         self._losses.correct(step, metrics)
         affected = self._losses.end_window()
+        window = self.progress.log_window(step)
+        self.progress.log_loss(metrics["loss"], window, is_whole=not affected)
         extra: dict[str, Any] = {"loss_window_steps": window} if window > 1 else {}
         if affected and window > 1:
             extra["non_finite_steps"] = affected
@@ -266,15 +273,19 @@ class Recorder:
 
     def release(self) -> None:
         """Write the step entry that waits, if one does."""
-        held, self._held = self._held, None
+        held = self._held
         if held is None:
             return
         metrics = held["metrics"]
         self._losses.correct(self.step, metrics)
         loss = f" - Loss: {_number(metrics['loss'])}" if "loss" in metrics else ""
-        self.record(
-            EventType.TRAINING_STEP_COMPLETE, f"✅ Step {self.step} completed{loss}", **held
-        )
+        message = f"✅ Step {self.step} completed{loss}"
+        try:
+            self.record(EventType.TRAINING_STEP_COMPLETE, message, **held)
+        except Exception:
+            self._held = None
+            raise
+        self._held = None  # not before: a Ctrl-C in between leaves it to the end of the run
         self._judge_numbers(self.step, metrics)
 
     def evaluation_start(self) -> None:
@@ -298,7 +309,7 @@ class Recorder:
         """Write `evaluation_complete`, with the time that the ledger gave to evaluation."""
         self.release()
         seconds = self.ledger.take(EVALUATION)
-        self.progress.evaluations.add(seconds)
+        self.progress.evaluated(self.step, seconds)
         loss = next((value for name, value in metrics.items() if name.endswith("loss")), None)
         self.record(
             EventType.EVALUATION_COMPLETE,
@@ -372,6 +383,8 @@ class Recorder:
         with self._log.lock:
             self._watch.is_over = True
             statistics = self.progress.statistics(self._watch.raised)
+            if self._losses.non_finite_steps:
+                statistics["non_finite_losses"] = self._losses.non_finite_steps
             overhead = self._overhead(statistics["duration_seconds"])
             self.record(kind, message, statistics=statistics, overhead=overhead, **fields)
 
@@ -382,13 +395,13 @@ class Recorder:
             "training_thread_percent": round(100 * seconds / duration, 4) if duration else 0.0,
             "entries": self._log.entries,
             "bytes_written": self._output.bytes_written - self._bytes_before,
-            "failed": self._output.report.count,
+            "failed": self._output.report.count - self._failed_before,
         }
 
     def _let_go(self) -> None:
         if self._on_end is not None:
             self._on_end(self)
-        self.monitor.stop()
+        self.monitor.stop(timeout_seconds=0)  # a reading that is being taken is not waited for
         self._output.close()
 
 

@@ -44,7 +44,7 @@ class RunLog:
         lock: The lock, for those who decide and write in one go.
         step: The `step` of the entries to come.
         epoch: Their `epoch`.
-        entries: Number of entries written.
+        entries: Number of entries accepted, which is the `seq` of the next one.
     """
 
     def __init__(
@@ -99,13 +99,18 @@ class RunLog:
         if tier < self._verbosity or not self.is_own_process:
             return
         with self.lock:
-            self._logger.entry(
-                **_envelope(kind, message, tier, level),
-                step=self.step if next_step is None else next_step,
-                epoch=self.epoch,
-                **fields,
-            )
-            self.entries += 1
+            try:
+                self._logger.entry(
+                    **_envelope(kind, message, tier, level),
+                    seq=self.entries,
+                    step=self.step if next_step is None else next_step,
+                    epoch=self.epoch,
+                    **fields,
+                )
+            except Exception:
+                self.entries += 1  # the gap names the entry that was lost
+                raise
+            self.entries += 1  # a Ctrl-C before this line leaves its number to the next one
 
 
 def record_alone(
@@ -119,8 +124,11 @@ def record_alone(
     """Write one entry that belongs to no run; its arguments are those of `RunLog.record`."""
     chain: list[Processor] = [Stamp(SystemClock()), normalize_values, redact_secrets]
     envelope = _envelope(kind, message, EVENTS[kind].tier, level)
-    _entry_logger(output, chain).entry(**envelope, **fields)
-    output.close()
+    output.open()
+    try:
+        _entry_logger(output, chain).entry(**envelope, **fields)
+    finally:
+        output.close()
 
 
 def _envelope(

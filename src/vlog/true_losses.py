@@ -10,42 +10,53 @@ from typing import Any
 
 from vlog.alerts import is_non_finite
 
-_MAX_STEPS = 100  # that are named, of those without a finite loss between two logs
+MAX_STEPS_NAMED = 100  # of those without a finite loss between two logs
 
 
 class TrueLosses:
     """Keep the observed losses of steps whose entry is not written yet.
 
     Of several micro-batches of a step, one that is not finite counts.
+
+    Attributes:
+        non_finite_steps: Number of steps whose loss was not finite.
     """
 
     def __init__(self) -> None:
+        self.non_finite_steps = 0
         self._waiting: dict[int, float] = {}
-        self._non_finite: dict[int, float] = {}
+        self._latest: tuple[int, float] | None = None  # the last one that was not finite
+        self._named: list[int] = []
 
     def observe(self, step: int, loss: float, *, is_written: bool) -> None:
         """Take in a loss of `step`.
 
         Args:
-            step: The step that it belongs to.
+            step: The step that it belongs to; never an older one than before.
             loss: The loss of one micro-batch.
             is_written: Whether the step's entry is out already.
         """
         is_bad = is_non_finite(loss)
-        if is_bad and len(self._non_finite) < _MAX_STEPS:
-            self._non_finite[step] = loss
+        if is_bad:
+            self._note(step, loss)
         if not is_written and (is_bad or step not in self._waiting):
             self._waiting[step] = loss
 
+    def _note(self, step: int, loss: float) -> None:
+        if self._latest is None or self._latest[0] != step:
+            self.non_finite_steps += 1
+            if len(self._named) < MAX_STEPS_NAMED:
+                self._named.append(step)
+        self._latest = step, loss
+
     def correct(self, step: int, metrics: dict[str, Any]) -> None:
         """Put the true loss into the metrics of a step that had no finite one."""
-        if step in self._non_finite:
-            metrics["loss"] = self._non_finite[step]
+        if self._latest is not None and self._latest[0] == step:
+            metrics["loss"] = self._latest[1]
 
     def end_window(self) -> list[int]:
-        """Return the steps without a finite loss since the last call: a log covers them."""
-        steps = sorted(self._non_finite)
-        self._non_finite.clear()
+        """Return the first steps without a finite loss since the last call: a log covers them."""
+        steps, self._named = self._named, []
         return steps
 
     def pop(self, step: int, logged: Any) -> Any:

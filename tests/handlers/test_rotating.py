@@ -285,8 +285,30 @@ class TestRotation:
         assert [-1, *range(20)] == numbers_in_all(log)
         assert [] == list(log.parent.glob("*.part"))
 
-    def test_that_cannot_be_done_lets_the_file_grow(self, log, open_handler):
-        (segment_path(log, 1) / "in the way").mkdir(parents=True)
+    def test_overwrites_nobodys_file(self, log, open_handler):
+        handler = open_handler(max_mb=KB, compress="none")
+        emit(handler, 0)
+        segment_path(log, 1).write_bytes(b"somebody else's")
+        emit(handler, *range(1, 40))
+
+        assert b"somebody else's" == segment_path(log, 1).read_bytes()
+        assert list_segments(log)[1].number == 2
+
+    def test_goes_on_when_the_folder_comes_back(self, log, open_handler):
+        handler = open_handler()
+        emit(handler, 1)
+        away = log.parent.rename(log.parent.with_name("away"))
+        emit(handler, 2)
+        away.rename(log.parent)
+        emit(handler, 3)
+
+        assert [1, 3] == numbers_in(log)
+
+    def test_that_cannot_be_done_lets_the_file_grow(self, log, open_handler, monkeypatch):
+        def refuse(*_):
+            raise OSError("no rename here")
+
+        monkeypatch.setattr("os.rename", refuse)
         emit(open_handler(max_mb=KB), *range(40))
 
         assert list(range(40)) == numbers_in(log)

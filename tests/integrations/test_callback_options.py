@@ -22,6 +22,7 @@ class TestRefusals:
             ),
             ({"verbosity_level": 3}, ["Unknown verbosity 3"]),
             ({"log_file": "missing/log.jsonl"}, ["does not exist", "mkdir -p"]),
+            ({"log_file": "/dev/null"}, ["is a device, a pipe or a socket"]),
             ({"log_file": "."}, ["is a folder"]),
             ({"log_file": "a_file/log.jsonl"}, ["is a file", "parent is a folder"]),
             ({"log_file": "log.jsonl.gz"}, ["ending of a compressed file", "'log.jsonl'"]),

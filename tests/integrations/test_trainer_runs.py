@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import math
 import time
+from pathlib import Path
 
 import pytest
 from trainers import Texts, entries_of, make_trainer, of_type, small_model
@@ -18,13 +19,14 @@ class PoisonedModel(LlamaForCausalLM):
 
     poisoned_call = 0
     calls = 0
+    is_poisoned = False
 
     def forward(self, input_ids=None, labels=None, attention_mask=None, **inputs):
         output = super().forward(
             input_ids=input_ids, labels=labels, attention_mask=attention_mask, **inputs
         )
         self.calls += 1
-        if self.calls == self.poisoned_call:
+        if self.calls == self.poisoned_call or self.is_poisoned:
             output["loss"] = output["loss"] + math.nan
         return output
 
@@ -77,8 +79,74 @@ class TestNonFiniteLoss:
         fourth = run.steps[3]
         assert 3 in fourth["non_finite_steps"]
 
+    def test_a_number_of_the_filters_own_is_no_result(self, record):
+        """The filter logs 0.0 for a step whose loss is NaN."""
+        for verbosity in ("low", "high"):
+            run = record(verbosity, model=poisoned_model(6), max_steps=6)
+
+            statistics = run.entries[-1]["statistics"]
+            assert statistics["final_loss"] is None
+            assert statistics["best_loss"] > 1
+            assert 1 == statistics["non_finite_losses"]
+            assert run.of_type("epoch_complete")[0]["metrics"]["loss"] > 1
+            Path("log.jsonl").unlink()
+
+    def test_more_of_them_than_are_named_are_still_counted(self, record):
+        model = poisoned_model(0)
+        model.is_poisoned = True
+        run = record(model=model, max_steps=104, logging_steps=104)
+
+        assert {"nan"} == {entry["non_finite"]["metrics.loss"] for entry in run.steps}
+        assert 104 == run.entries[-1]["statistics"]["non_finite_losses"]
+        assert list(range(1, 101)) == run.steps[-1]["non_finite_steps"]
+        assert validate("log.jsonl").is_valid
+
 
 class TestRuns:
+    def test_a_training_inside_a_training_leaves_it_whole(self):
+        callback = VerboseLoggingCallback("high", "log.jsonl")
+
+        class Nest(TrainerCallback):
+            def on_step_end(self, args, state, control, **kwargs):
+                if state.global_step == 2:
+                    make_trainer([callback], max_steps=3).train()
+
+        make_trainer([callback, Nest()], max_steps=4).train()
+
+        entries = entries_of()
+        outer, inner = [e["run_id"] for e in of_type(entries, "system_initialization")]
+        for run_id, steps in ((outer, 4), (inner, 3)):
+            mine = [entry for entry in entries if entry["run_id"] == run_id]
+            assert steps == len(of_type(mine, "training_step_complete"))
+            assert mine[-1]["type"] == "training_complete"
+        assert validate("log.jsonl").is_valid
+
+    def test_a_slow_callback_is_no_wait_for_data(self, record):
+        class Slow(TrainerCallback):
+            def on_step_end(self, args, state, control, **kwargs):
+                time.sleep(0.2)
+
+        run = record(max_steps=4, others=[Slow()])
+
+        phases = run.entries[-1]["statistics"]["phases"]
+        assert phases["logging_seconds"] >= 0.8
+        assert phases["data_wait_seconds"] < 0.4
+
+    def test_a_stand_alone_evaluation_lets_no_running_log_go(self):
+        running = VerboseLoggingCallback("high", "log.jsonl")
+        other = make_trainer([VerboseLoggingCallback("high", "log.jsonl")], evaluate=Texts(4))
+
+        class Evaluate(TrainerCallback):
+            def on_step_end(self, args, state, control, **kwargs):
+                other.evaluate()
+                owners.append(running._output._handlers[0].is_locked)
+
+        owners = []
+        make_trainer([running, Evaluate()], max_steps=2).train()
+
+        assert [True, True] == owners
+        assert validate("log.jsonl").is_valid
+
     def test_a_second_train_is_a_run_of_its_own_that_names_the_first(self, record):
         run = record()
         run.trainer.train()

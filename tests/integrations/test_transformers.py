@@ -165,16 +165,22 @@ class TestContent:
         assert {"model", "lm_head"} == set(model["parameters_by_module"])
         assert model["config"]["hidden_size"] == 16
         train = initialization["dataset"]["train"]
-        assert (24, ["input_ids", "labels"]) == (train["size"], train["columns"])
-        assert train["sample_structure"]["input_ids"] == {"shape": [8], "dtype": "int64"}
+        assert 24 == train["size"]
+        shape = {"shape": [2, 8], "dtype": "int64"}
+        assert {"input_ids": shape, "labels": shape} == run.steps[0]["batch"]
+        assert not any("batch" in entry for entry in run.steps[1:])
         assert initialization["arguments"]["max_steps"] == 6
         assert (0, 6) == (start["start_step"], start["total_steps"])
 
     def test_a_sample_is_written_only_when_asked_for(self, record):
-        assert "sample" not in record().entries[1]["dataset"]["train"]
+        samples = [Texts(1)[0]] * 24
+        train = record(train=samples).entries[1]["dataset"]["train"]
+        assert "sample" not in train
+        assert ["input_ids", "labels"] == train["columns"]
+        assert train["sample_structure"]["input_ids"] == {"shape": [8], "dtype": "int64"}
         Path("log.jsonl").unlink()
 
-        run = record(callback_options={"log_sample_content": True})
+        run = record(train=samples, callback_options={"log_sample_content": True})
 
         assert "input_ids" in run.entries[1]["dataset"]["train"]["sample"]
 

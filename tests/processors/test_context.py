@@ -5,17 +5,15 @@ from vlog.processors import AddContext, Stamp
 
 
 class TestAddContext:
-    def test_adds_the_run_and_counts_from_zero(self):
-        add_context = AddContext({"run_id": "r", "rank": 0, "pid": 7})
-        entries = [add_context(None, "info", {"message": "a"}) for _ in range(3)]
+    def test_adds_the_run(self):
+        entry = AddContext({"run_id": "r", "rank": 0, "pid": 7})(None, "info", {"message": "a"})
 
-        assert [0, 1, 2] == [entry["seq"] for entry in entries]
-        assert {"message": "a", "run_id": "r", "rank": 0, "pid": 7, "seq": 0} == entries[0]
+        assert {"message": "a", "run_id": "r", "rank": 0, "pid": 7} == entry
 
-    def test_counts_each_run_by_itself(self):
-        AddContext({})(None, "info", {})
+    def test_lets_nothing_else_stand_for_the_run(self):
+        entry = AddContext({"run_id": "r"})(None, "info", {"run_id": "somebody's"})
 
-        assert 0 == AddContext({})(None, "info", {})["seq"]
+        assert {"run_id": "r"} == entry
 
 
 class TestStamp:

@@ -89,7 +89,10 @@ class ErrorReporter:
             return
         text = what if times == 1 else f"{what} ({times} times so far)"
         exc_info = (type(error), error, error.__traceback__) if error is not None else None
-        self._logger.error("%s", text, exc_info=exc_info)
+        try:
+            self._logger.error("%s", text, exc_info=exc_info)
+        except Exception as second:  # noqa: BLE001 - a handler or factory of the app's
+            tell_stderr(f"vlog: {text} ({error!r}); it could not be reported: {second!r}")
 
 
 class _RedactingFormatter(logging.Formatter):

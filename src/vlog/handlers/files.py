@@ -23,6 +23,10 @@ def check_writable(path: Path) -> None:
     folder = path.parent
     if path.is_dir():
         raise LogFileError(f"Log file {str(path)!r} is a folder. Give the path of a file in it.")
+    if path.exists() and not path.is_file():
+        raise LogFileError(
+            f"Log file {str(path)!r} is a device, a pipe or a socket. Give the path of a file."
+        )
     if not folder.exists():
         raise LogFileError(
             f"Folder {str(folder)!r} of log file {path.name!r} does not exist. "
@@ -43,4 +47,6 @@ def check_writable(path: Path) -> None:
 
 def open_for_append(path: str | os.PathLike[str], flags: int = 0) -> int:
     """Return a descriptor for which every write goes to the end of the file."""
-    return os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT | flags, MODE)
+    # Opening a pipe without a reader would wait for one; that of a file never waits.
+    wait_for_nobody = getattr(os, "O_NONBLOCK", 0)
+    return os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT | wait_for_nobody | flags, MODE)

@@ -44,7 +44,7 @@ class SegmentKeeper:
         self._total_bytes = total_bytes
         self._suffix = COMPRESSED_SUFFIX.get(compression, "")
         self._report = report
-        self._lock = threading.Lock()
+        self._lock = threading.RLock()  # a signal handler may wake it while it is being woken
         self._is_asked = False
         self._thread: threading.Thread | None = None
 
@@ -52,14 +52,16 @@ class SegmentKeeper:
         """Tidy soon, in the background."""
         with self._lock:
             self._is_asked = True
-            if self._thread is None:
-                self._thread = threading.Thread(target=self._run, name="vlog-keeper", daemon=True)
-                self._thread.start()
+            if self._thread is not None:
+                return
+            thread = threading.Thread(target=self._run, name="vlog-keeper", daemon=True)
+            self._thread = thread
+        thread.start()  # outside: it waits until the thread, which takes the lock, is there
 
     def wait(self, timeout_seconds: float) -> None:
         """Wait for the work at hand, no longer than `timeout_seconds`."""
         thread = self._thread
-        if thread is not None:
+        if thread is not None and thread.is_alive():
             thread.join(timeout_seconds)
 
     def _run(self) -> None:

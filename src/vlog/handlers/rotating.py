@@ -137,6 +137,7 @@ class RotatingJsonlHandler(ConcurrentRotatingFileHandler):  # type: ignore[misc]
         if status is not None and self._identity == (status.st_dev, status.st_ino):
             return status.st_size
         # First use, or somebody renamed, deleted or replaced the file: go on at the path.
+        self._identity = None
         self._close()
         self.stream = self.do_open()
         status = os.fstat(self.stream.fileno())
@@ -201,6 +202,11 @@ class RotatingJsonlHandler(ConcurrentRotatingFileHandler):  # type: ignore[misc]
 
     def doRollover(self) -> None:  # noqa: N802 - stdlib's name
         """Set the file aside as the next segment: one rename, whatever their number."""
+        while any(
+            os.path.lexists(f"{segment_path(self.path, self._next_segment)}{suffix}")
+            for suffix in ("", *COMPRESSED_SUFFIX.values())
+        ):
+            self._next_segment += 1  # somebody else's file: a rename would overwrite it
         segment = segment_path(self.path, self._next_segment)
         os.rename(self.baseFilename, segment)  # noqa: PTH104 - atomic; the name is new
         self._next_segment += 1

@@ -40,10 +40,17 @@ def _every(strategy: Any, steps: float | None, per_epoch: int) -> int | None:
     return per_epoch if name == "epoch" else None
 
 
-def batch_of(args: Any) -> dict[str, int]:
+def skips_batches(args: Any, state: Any, train_dataloader: Any) -> bool:
+    """Return whether a resumed epoch passes over batches before its first step."""
+    per_epoch = _steps_per_epoch(args, state, train_dataloader)
+    return not args.ignore_data_skip and state.global_step % per_epoch > 0
+
+
+def batch_of(args: Any, state: Any) -> dict[str, int]:
     """Return the sizes that make up a step's samples."""
     sizes = {
-        "per_device_batch_size": args.train_batch_size,
+        # The state's is the one in use, where a batch-size finder has made it smaller.
+        "per_device_batch_size": state.train_batch_size or args.train_batch_size,
         "gradient_accumulation_steps": args.gradient_accumulation_steps,
         "world_size": args.world_size,
     }
@@ -70,14 +77,11 @@ def initialization_of(
 
     A part that cannot be described says why, and costs no other part.
     """
-    reads_here = args.dataloader_num_workers == 0
     return {
         "arguments": _described(args.to_dict),
         "model": _described(describe_model, model),
         "dataset": {
-            name: _described(
-                describe_dataset, data, may_read_sample=reads_here, with_content=with_content
-            )
+            name: _described(describe_dataset, data, with_content=with_content)
             for name, data in datasets.items()
             if data is not None
         },

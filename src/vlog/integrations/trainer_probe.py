@@ -1,6 +1,6 @@
-"""What no hook of the Trainer gives: exceptions, batches and the true loss of each micro-batch.
+"""What no hook of the Trainer gives: exceptions, batches, the wait for them, and true losses.
 
-Two methods of the one Trainer instance are wrapped. No class is patched, the Trainer is held by a
+Three methods of the one Trainer instance are wrapped. No class is patched, the Trainer is held by a
 weak reference only, and no tensor is read that is not in the host's memory already.
 """
 
@@ -30,6 +30,14 @@ class Listener(Protocol):
         """The run has raised, whether or not somebody catches it."""
         ...
 
+    def loop_returned(self) -> None:
+        """The run is over."""
+        ...
+
+    def batches_wanted(self) -> None:
+        """The batches of a step are about to be fetched."""
+        ...
+
     def micro_batch_begins(self) -> None:
         """A batch is about to go through the model."""
         ...
@@ -57,8 +65,9 @@ def find_trainer(callback: object) -> Any:
 
 
 def wrap_trainer(trainer: Any, listener: Listener) -> None:
-    """Wrap `_inner_training_loop` and `training_step` of this `trainer`."""
+    """Wrap the loop, the fetching of batches and the training step of this `trainer`."""
     _wrap_method(trainer, "_inner_training_loop", lambda run: _watch_loop(run, listener))
+    _wrap_method(trainer, "get_batch_samples", lambda run: _watch_batches(run, listener))
     _wrap_method(trainer, "training_step", lambda run: _watch_step(run, listener))
 
 
@@ -66,12 +75,22 @@ def _watch_loop(run: Callable[..., Any], listener: Listener) -> Callable[..., An
     def inner_training_loop(*args: Any, **kwargs: Any) -> Any:
         listener.loop_begins(kwargs.get("resume_from_checkpoint"))
         try:
-            return run(*args, **kwargs)
+            result = run(*args, **kwargs)
         except BaseException as error:
             listener.loop_raised(error)
             raise
+        listener.loop_returned()
+        return result
 
     return inner_training_loop
+
+
+def _watch_batches(run: Callable[..., Any], listener: Listener) -> Callable[..., Any]:
+    def get_batch_samples(*args: Any, **kwargs: Any) -> Any:
+        listener.batches_wanted()
+        return run(*args, **kwargs)
+
+    return get_batch_samples
 
 
 def _watch_step(run: Callable[..., Any], listener: Listener) -> Callable[..., Any]:

@@ -15,6 +15,7 @@ from vlog.integrations.trainer_facts import (
     checkpoint_path,
     initialization_of,
     schedule_of,
+    skips_batches,
 )
 from vlog.integrations.trainer_probe import LossProbe
 from vlog.schema import EventType
@@ -37,22 +38,26 @@ class TrainerRun:
     """Follow one `train()` call. Each method is the hook `on_<name>` of the callback.
 
     Args:
-        recorder: Of this run, started.
+        recorder: Of this run.
+        is_announced: Whether the end of its loop will be told, even by an exception.
 
     Attributes:
         recorder: The same.
+        is_announced: The same.
         is_set_up: Whether `train_begin` has come.
     """
 
-    def __init__(self, recorder: Recorder) -> None:
+    def __init__(self, recorder: Recorder, *, is_announced: bool) -> None:
         self.recorder = recorder
+        self.is_announced = is_announced
         self.is_set_up = False
         self._mark = recorder.ledger.mark
         self._losses = LossProbe(recorder.observe_loss)
         self._batch: dict[str, int] = {}
         self._learning_rate: float | None = None
         self._final_metrics: dict[str, Any] = {}
-        self._is_evaluating = self._skips_data = False
+        self._is_evaluating = self._skips_data = self._opens_data = False
+        self._first_batch: dict[str, Any] | None = None
         self._begin_step()
 
     def _begin_step(self) -> None:
@@ -84,8 +89,8 @@ class TrainerRun:
             "🧩 Arguments, model and data sets are ready",
             **initialization_of(args, model, datasets, with_content),
         )
-        self._batch = batch_of(args)
-        self._skips_data = state.global_step > 0 and not args.ignore_data_skip
+        self._batch = batch_of(args, state)
+        self._skips_data = skips_batches(args, state, loader)
         self.recorder.training_started(
             schedule_of(args, state, loader),
             state.global_step,
@@ -102,6 +107,8 @@ class TrainerRun:
         """Count the batch and take its true loss."""
         seconds = self._mark(FORWARD_BACKWARD)
         counts = count_batch(inputs)
+        if self._first_batch is None:
+            self._first_batch = {"batch": describe_structure(inputs)}
         self._samples += counts.get("samples", 0)
         self._tokens += counts.get("tokens", 0)
         self._losses.observe(self.recorder.step + 1, loss)
@@ -112,13 +119,19 @@ class TrainerRun:
 
     def epoch_begin(self, _args: Any, state: Any, _control: Any, **_: Any) -> None:
         """Write `epoch_begin`."""
-        self._mark(DATA_WAIT)
+        self._mark(LOGGING)
+        self._opens_data = True
         self.recorder.epoch_begin(state.epoch)
+
+    def batches_wanted(self) -> None:
+        """Mark what came before the wait for data: other callbacks, or the start of workers."""
+        self._mark(DATA_WAIT if self._opens_data else LOGGING)
+        self._opens_data = False
 
     def step_begin(self, _args: Any, state: Any, _control: Any, **_: Any) -> None:
         """Mark the wait for data; after a resume, the skipping of it."""
         self._mark(DATA_SKIP if self._skips_data else DATA_WAIT)
-        self._skips_data = False
+        self._skips_data = self._is_evaluating = False
         self.recorder.step_begin(state.global_step + 1)
 
     def substep_end(self, _args: Any, _state: Any, _control: Any, **_: Any) -> None:
@@ -150,7 +163,9 @@ class TrainerRun:
             samples=self._samples * ranks or self._batch["samples_per_step"],
             tokens=self._tokens * ranks,
             awaits_log=control.should_log,
+            **(self._first_batch or {}),
         )
+        self._first_batch = {}
         self._begin_step()
         self._losses.collect()
 

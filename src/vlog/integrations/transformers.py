@@ -106,9 +106,9 @@ class VerboseLoggingCallback(TrainerCallback):  # type: ignore[misc]  # untyped 
         total_mb: Size in MiB of all segments above which the oldest are deleted.
         compress: How segments are compressed: `"zstd"`, `"gzip"` or `"none"`.
         log_sample_content: Whether to write the first sample's values, not only its structure.
-        wrap_trainer: Whether to wrap two methods of the Trainer instance, without which
-            exceptions that the caller catches, batches, token counts and a loss that the
-            Trainer's filter hides cannot be recorded.
+        wrap_trainer: Whether to wrap three methods of the Trainer instance, without which
+            exceptions that the caller catches, batches, token counts, the exact wait for data and
+            a loss that the Trainer's filter hides cannot be recorded.
         clock: Where time comes from.
         sources: What the monitor measures; None for everything that this machine has.
 
@@ -158,6 +158,7 @@ class VerboseLoggingCallback(TrainerCallback):  # type: ignore[misc]  # untyped 
         self._clock = clock if clock is not None else SystemClock()
         self._sources = sources
         self._run: TrainerRun | None = None
+        self._outer_runs: list[TrainerRun] = []
         self._wrapped: weakref.WeakSet[Any] = weakref.WeakSet()
         self._last_run_id: str | None = None
         self._out_of_memory_run_id: str | None = None
@@ -177,13 +178,15 @@ class VerboseLoggingCallback(TrainerCallback):  # type: ignore[misc]  # untyped 
     # -- runs ----------------------------------------------------------------------------------
 
     def _begin_run(self, resume_from_checkpoint: str | None, missing: list[str]) -> TrainerRun:
-        if self._run is not None:
+        if self._run is not None and self._run.is_announced:
+            self._outer_runs.append(self._run)  # a training inside a training
+        elif self._run is not None:
             self._run.recorder.interrupt("the training loop ended without on_train_end")
         recorder = Recorder(
             self._output, self._settings, self._clock, self._sources, endings.unwatch
         )
         endings.watch(recorder)
-        self._run = TrainerRun(recorder)
+        self._run = TrainerRun(recorder, is_announced=not missing)
         resumed_from = None
         log_file = self._output.log_file
         if resume_from_checkpoint is not None and log_file is not None:
@@ -204,16 +207,34 @@ class VerboseLoggingCallback(TrainerCallback):  # type: ignore[misc]  # untyped 
         """Begin a run before its set-up, so that an error in that is recorded too."""
         self._begin_run(resume_from_checkpoint, missing=[])
 
+    def _pop_run(self) -> TrainerRun | None:
+        """Return the run that is over; the one around it, if any, goes on."""
+        run, self._run = self._run, self._outer_runs.pop() if self._outer_runs else None
+        return run
+
+    @_guarded
+    def loop_returned(self) -> None:
+        """Close the run; `on_train_end` has ended it already, unless somebody kept that away."""
+        run = self._pop_run()
+        if run is not None:
+            run.recorder.interrupt("the training loop ended without on_train_end")
+
     @_guarded
     def loop_raised(self, error: BaseException) -> None:
         """End the run by what the training raised."""
-        run, self._run = self._run, None
+        run = self._pop_run()
         if run is None:
             return
         # The same question that accelerate's batch-size finder asks before it tries again.
         if isinstance(error, RuntimeError) and should_reduce_batch_size(error):
             self._out_of_memory_run_id = run.recorder.run_id
         endings.end_by(run.recorder, error)
+
+    @_guarded
+    def batches_wanted(self) -> None:
+        """Hand it to the run."""
+        if self._run is not None:
+            self._run.batches_wanted()
 
     @_guarded
     def micro_batch_begins(self) -> None:
@@ -277,9 +298,11 @@ class VerboseLoggingCallback(TrainerCallback):  # type: ignore[misc]  # untyped 
     @_guarded
     def on_train_end(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
         """Write `training_complete`."""
-        run, self._run = self._run, None
+        run = self._run
         if run is not None:
             run.train_end(args, state, control, **kwargs)
+            if not run.is_announced:
+                self._pop_run()
 
     @_guarded
     def on_evaluate(

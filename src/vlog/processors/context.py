@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 
 
 class AddContext:
-    """Add run, rank, process and the number of the entry.
+    """Add run, rank and process.
 
     Args:
         context: `run_id`, `rank` and `pid`, the same in every entry of the run.
@@ -19,13 +19,10 @@ class AddContext:
 
     def __init__(self, context: dict[str, Any]) -> None:
         self._context = context
-        self._seq = 0
 
     def __call__(self, _logger: Any, _method: str, event_dict: EventDict) -> EventDict:
         """Return `event_dict` with the context behind its own envelope."""
         event_dict.update(self._context)
-        event_dict["seq"] = self._seq
-        self._seq += 1
         return event_dict
 
 

@@ -34,7 +34,7 @@ def normalize_values(_logger: Any, _method: str, event_dict: EventDict) -> Event
             entry[key], found = normalize(value, key, keep=(Reading,))
             non_finite.update(found)
     if non_finite:
-        entry["non_finite"] = non_finite
+        entry["non_finite"] = entry.get("non_finite", {}) | non_finite
     return entry
 
 

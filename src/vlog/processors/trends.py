@@ -33,13 +33,15 @@ class AddTrends:
 
     def __call__(self, _logger: Any, _method: str, event_dict: EventDict) -> EventDict:
         """Return `event_dict`, with trends if it is a step's entry."""
-        loss = event_dict.get("metrics", {}).get("loss")
+        loss = _number_at(event_dict, "metrics", "loss")
         kind = event_dict["type"]
-        if isinstance(loss, float) and kind in _WITH_LOSS:
+        if loss is not None and kind in _WITH_LOSS:
             self._loss.add(loss)
         if kind != EventType.TRAINING_STEP_COMPLETE:
             return event_dict
-        self._step_time.add(event_dict["timing"]["step_time_seconds"])
+        step_time = _number_at(event_dict, "timing", "step_time_seconds")
+        if step_time is not None:
+            self._step_time.add(step_time)
         self._take_reading()
         trends = {
             "memory_usage_trend": self._memory.summary(self._detailed),
@@ -57,6 +59,13 @@ class AddTrends:
         usage = reading.values.get("memory", {}).get("usage_percent")
         if usage is not None:
             self._memory.add(usage)
+
+
+def _number_at(event_dict: EventDict, section: str, name: str) -> float | None:
+    """Return a number of an entry, which a caller of `_write_log` may have composed freely."""
+    values = event_dict.get(section)
+    value = values.get(name) if isinstance(values, dict) else None
+    return value if isinstance(value, float) else None
 
 
 _WITH_LOSS = (EventType.TRAINING_STEP_COMPLETE, EventType.TRAINING_METRICS_UPDATE)
