@@ -47,7 +47,7 @@ def in_own_folder(tmp_path, monkeypatch):
 @pytest.fixture(autouse=True)
 def global_state_is_kept():
     """Put logging back as it was, and fail a test that leaves a hook or a thread of vlog."""
-    hooks = sys.excepthook, threading.excepthook, signal.getsignal(signal.SIGTERM)
+    hooks = _hooks()
     root = logging.getLogger()
     loggers = [root, *(logging.getLogger(name) for name in ("vlog", "vlog.errors"))]
     before = [(each, each.level, list(each.handlers), each.propagate) for each in loggers]
@@ -58,11 +58,16 @@ def global_state_is_kept():
         each.setLevel(level)
         each.handlers[:] = handlers
         each.propagate = propagate
-    assert hooks == (sys.excepthook, threading.excepthook, signal.getsignal(signal.SIGTERM))
+    assert hooks == _hooks()
     deadline = time.monotonic() + 5
     while (left := _threads_of_vlog()) and time.monotonic() < deadline:
         time.sleep(0.01)
     assert not left, f"left running: {left}"
+
+
+def _hooks():
+    handlers = [signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGINT)]
+    return sys.excepthook, threading.excepthook, *handlers
 
 
 def _threads_of_vlog() -> list[str]:

@@ -14,8 +14,9 @@ SOURCE = Path(__file__).parent.parent / "src" / "vlog"
 ROWS = {
     1: ("clock", "errors", "schema", "verbosity"),
     2: (
-        "alerts", "describe", "lineage", "lines", "own_entry", "reader", "record", "redaction",
-        "resources", "segments", "settings", "timing", "trends", "true_losses", "values",
+        "alerts", "describe", "interrupts", "lineage", "lines", "own_entry", "reader", "record",
+        "redaction", "resources", "segments", "settings", "timing", "trends", "true_losses",
+        "values",
     ),
     3: ("handlers", "processors"),
     4: ("config", "endings", "progress", "recorder", "run_log", "watch"),

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from vlog.redaction import REDACTED, is_secret_key, redact, redact_text
+from vlog.redaction import FAILED, REDACTED, is_secret_key, redact, redact_text
 from vlog.values import MAX_TEXT
 
 # In two parts, so that no scanner takes the tests for a leak.
@@ -22,6 +22,15 @@ SECRETS = {
     "gitlab": "glpat-" + "abcdefghij0123456789",
     "slack": "xoxb-" + "123456789012-abcdefghijkl",
     "jwt": "eyJ" + "hbGciOiJIUzI1NiJ9.eyJzdWIiOiIxMjM0In0.dozjgNryP4J3jVmNHl0w5N",
+    "deepseek": "sk-" + "0f3a9c1d7e5b2a8640f3a9c1d7e5b2a8",
+    "hugging_face_letters": "hf_" + "aBcDeFgHiJkLmNoPqRsTuVwXyZaBcDeFgH",
+    "npm": "npm_" + "aB3dE6gH9jK2mN5pQ8sT1vW4yZ7bC0dF3gH5",
+    "pypi": "pypi-" + "AgEIcHlwaS5vcmcCJDU2ZjY4",
+    "stripe_live": "sk_live_" + "4eC39HqLyjWDarjtT1zdp7dc",
+    "stripe_test": "sk_test_" + "4eC39HqLyjWDarjtT1zdp7dc",
+    "stripe_restricted": "rk_live_" + "4eC39HqLyjWDarjtT1zdp7dc",
+    "google_oauth": "ya29." + "a0AfH6SMBx-abcdefghijkl",
+    "docker": "dckr_pat_" + "AbCdEfGhIjKlMnOpQrStUvWxYz1",
     "private_key": "-----BEGIN RSA PRIVATE KEY-----\nMIIEow\nIBAAK\n-----END RSA PRIVATE KEY-----",
     "half_private_key": "-----BEGIN PRIVATE " + "KEY-----\nMIIEowIBAAK",
 }
@@ -39,6 +48,14 @@ HARMLESS = [
     "ssh://git@github.com/me/repository.git",
     "task-specific-description-of-the-training-set",
     "Basic tokenization of the corpus: finished",
+    "/data/sk-transformer-base-multilingual/ckpt",
+    "sk-learn-contrib-some-long-project",
+    "hf_internaltestingtinyrandom",
+    "pwd: /home/me, PWD=/home/me",
+    "http://localhost:8080/u@x",
+    "git+ssh://git@github.com/me/repository.git@v1",
+    "--use_cls_token yes --num_memory_tokens 4 --pad_token x",
+    "credentials: {",
     "step_time=1.23456789 secretariat: chestnut",
 ]
 
@@ -58,7 +75,8 @@ class TestIsSecretKey:
         "key",
         ["hub_token", "HF_TOKEN", "token", "api_key", "OPENAI_API_KEY", "apiKey", "X-Api-Key",
          "password", "db.password", "aws_secret_access_key", "client_secret", "Authorization",
-         "push_to_hub_token", "wandb_token"],
+         "push_to_hub_token", "wandb_token", "api_keys", "openai_key", "AccountKey", "MYSQL_PWD",
+         "PGPASSWORD", "accessToken", "hub.token", "access_tokens", "DB_PASS"],
     )  # fmt: skip
     def test_knows_the_names_of_secrets(self, key):
         assert is_secret_key(key)
@@ -67,7 +85,7 @@ class TestIsSecretKey:
         "key",
         ["use_cls_token", "num_memory_tokens", "pad_token_id", "pad_token", "max_tokens",
          "eos_token", "image_token", "bos_token", "tokens", "num_tokens", "tokenizer", "keys",
-         "key", "secretary", "password_hash_rounds", "tokens_per_second"],
+         "key", "sort_key", "pass", "secretary", "password_hash_rounds", "tokens_per_second"],
     )  # fmt: skip
     def test_leaves_the_names_of_a_vocabulary(self, key):
         assert not is_secret_key(key)
@@ -91,6 +109,23 @@ class TestRedactText:
             ("--hf-token=abcdefgh --lr=0.0001", f"--hf-token={REDACTED} --lr=0.0001"),
             ("my.aws-secret-access-key: abcdefgh", f"my.aws-secret-access-key: {REDACTED}"),
             ("X-Api-Key: abcdefgh", f"X-Api-Key: {REDACTED}"),
+            ("--password=abc12 --lr=1", f"--password={REDACTED} --lr=1"),
+            ("--password=p@ss;word1x", f"--password={REDACTED}"),
+            ("--password='it'\\''s' x", f"--password={REDACTED}' x"),
+            ("password: 'my secret words'.", f"password: '{REDACTED}'."),
+            ("password: 'my secret words", f"password: '{REDACTED}"),
+            ('{"password":"a\\"b c","lr":1}', f'{{"password":"{REDACTED}","lr":1}}'),
+            ('{\\"password\\": \\"a b\\"}', f'{{\\"password\\": \\"{REDACTED}\\"}}'),
+            ("connect(password=abc)", f"connect(password={REDACTED})"),
+            ("MYSQL_PWD=ab mysql", f"MYSQL_PWD={REDACTED} mysql"),
+            ("postgres://u:p/ss@host/db", f"postgres://u:{REDACTED}@host/db"),
+            ("postgres://u:p@ss@host/db", f"postgres://u:{REDACTED}@host/db"),
+            ("Authorization: token abcdef", f"Authorization: token {REDACTED}"),
+            ("-H 'Authorization: Basic dTpw' x", f"-H 'Authorization: Basic {REDACTED}' x"),
+            ("Name=x;AccountKey=ab/d+fgh==;End=1", f"Name=x;AccountKey={REDACTED};End=1"),
+            ("openai_key: abcdefgh", f"openai_key: {REDACTED}"),
+            ("x.py --hf_token X --lr 1", f"x.py --hf_token {REDACTED} --lr 1"),
+            ("x.py --password 'a b' --lr 1", f"x.py --password '{REDACTED}' --lr 1"),
             ("tokenizer: hub_token=abcdefgh", f"tokenizer: hub_token={REDACTED}"),
         ],
     )
@@ -104,14 +139,42 @@ class TestRedactText:
     @pytest.mark.parametrize(
         "text",
         ["a" * MAX_TEXT + "=", "token" * (MAX_TEXT // 5) + "=", "eyJ-" * (MAX_TEXT // 4) + "=",
-         "a_" * (MAX_TEXT // 2) + ":", "://a:" * (MAX_TEXT // 5), "Bearer " * (MAX_TEXT // 7)],
-        ids=["letters", "tokens", "jwt", "words", "urls", "bearers"],
+         "a_" * (MAX_TEXT // 2) + ":", "://a:" * (MAX_TEXT // 5), "Bearer " * (MAX_TEXT // 7),
+         "pad_token=" * (MAX_TEXT // 10), "token=|" * (MAX_TEXT // 7), "token='" * (MAX_TEXT // 7),
+         "://a:@" * (MAX_TEXT // 6), "sk-a1-" * (MAX_TEXT // 6), "--token " * (MAX_TEXT // 8)],
+        ids=["letters", "tokens", "jwt", "words", "urls", "bearers", "keys", "bars", "quotes",
+             "users", "shapes", "options"],
     )  # fmt: skip
     def test_takes_time_in_proportion_to_the_text(self, text):
         """A pattern that backs up over the whole text takes 64 times as long for 8 times."""
         short = text[: MAX_TEXT // 8 - 1] + text[-1]
 
         assert fastest(text) < 24 * fastest(short)
+
+    def test_takes_a_value_of_thousands_of_keys(self):
+        """One inside the other they would be too deep for a recursion."""
+        text = "pad_token=" * 3000
+
+        assert text == redact_text(text)
+
+    def test_lets_nothing_through_that_it_fails_on(self, monkeypatch):
+        monkeypatch.setattr("vlog.redaction._SHAPES", None)
+
+        assert FAILED == redact_text("a text of some length")
+        assert {"a": FAILED, "b": 1} == redact({"a": "a text of some length", "b": 1})
+
+    @given(
+        st.lists(
+            st.sampled_from(
+                ["password", "token", "--", "Authorization", "Basic ", "=", ":", "'", '"', "\\",
+                 " ", "\n", "://u:", "@", ";", ")", "{", "<", ">", "abc", "abcdefghijklmnopqrst"]
+            )
+        )
+    )  # fmt: skip
+    def test_does_nothing_more_to_pieces_the_second_time(self, pieces):
+        once = redact_text("".join(pieces))
+
+        assert once == redact_text(once)
 
     @given(st.text(st.characters()) | st.text("tokenpasswordsecretapi_key=:\"' -@/.<>hfsk0"))
     def test_raises_on_no_text_and_does_nothing_more_the_second_time(self, text):
@@ -143,8 +206,49 @@ class TestRedact:
 
         assert ["python", "train.py", option, REDACTED, "--lr", "0.1"] == redact(command)
 
+    @pytest.mark.parametrize(
+        "option", ["--password", "--hf_token", "--token", "-api_key", "+hub_token", "HF_TOKEN"]
+    )
+    def test_takes_out_the_value_of_an_option_at_any_length(self, option):
+        command = ["train.py", f"{option}=a b", "--lr=1", "--pwd=/home/me", "--pwd", "/home/me"]
+
+        assert ["train.py", f"{option}={REDACTED}", *command[2:]] == redact(command)
+
+    def test_takes_out_a_short_token_under_a_secret_parent(self):
+        entry = {"auth": {"token": "abcdefgh"}, "hub": [{"token": "x"}], "top": {"token": "x"}}
+
+        assert {
+            "auth": {"token": REDACTED},
+            "hub": [{"token": REDACTED}],
+            "top": {"token": "x"},
+        } == redact(entry)
+
+    def test_takes_out_a_secret_that_is_a_key(self):
+        entry = {"a": 1, SECRETS["github"]: 2, "x": {SECRETS["aws"]: ["b"]}, SECRETS["npm"]: 3}
+
+        assert {"a": 1, REDACTED: 2, "x": {REDACTED: ["b"]}, f"{REDACTED} 3": 3} == redact(entry)
+
+    def test_leaves_the_working_directory(self):
+        entry = {"pwd": "/home/me", "PWD": "C:\\me"}
+
+        assert dict(entry) == redact(entry)
+        assert {"pwd": REDACTED, "MYSQL_PWD": REDACTED} == redact({"pwd": "x", "MYSQL_PWD": "/x"})
+
+    def test_raises_at_no_depth(self):
+        nested = []
+        for _ in range(5000):
+            nested = [nested]
+
+        assert redact({"a": nested, "hub_token": "x"})["hub_token"] == REDACTED
+
     def test_leaves_numbers_and_switches(self):
-        entry = {"api_key": None, "use_auth_token": True, "secret": 5, "pad_token_id": 0}
+        entry = {
+            "api_key": None,
+            "hub_token": 12345678,
+            "use_auth_token": True,
+            "secret": 5,
+            "pad_token_id": 0,
+        }
 
         assert dict(entry) == redact(entry)
 

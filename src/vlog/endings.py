@@ -1,9 +1,9 @@
 """The end of a run that nobody announces: an uncaught exception, a signal, the interpreter's exit.
 
-Global state: while a run is open, `sys.excepthook`, `threading.excepthook` and the handler of
-SIGTERM are chained, and put back when the last one has ended (unless somebody else has chained
-his own behind ours: then ours stays and does nothing). One `atexit` function is registered for
-good.
+Global state: while a run is open, `sys.excepthook`, `threading.excepthook` and Python's own
+handlers of SIGTERM and SIGINT are chained, and put back when the last one has ended (unless
+somebody else has chained his own behind ours: then ours stays and does nothing). One `atexit`
+function is registered for good.
 """
 
 from __future__ import annotations
@@ -15,11 +15,16 @@ import sys
 import threading
 from typing import TYPE_CHECKING, Any
 
+from vlog.interrupts import deferred_signals
+
 if TYPE_CHECKING:
     from collections.abc import Callable
     from types import FrameType, TracebackType
 
     from vlog.recorder import Recorder
+
+
+_PYTHONS_OWN = {signal.SIGTERM: signal.SIG_DFL, signal.SIGINT: signal.default_int_handler}
 
 
 class _Endings:
@@ -30,8 +35,7 @@ class _Endings:
         self._lock = threading.RLock()
         self._pid = os.getpid()
         self._is_hooked = False
-        self._previous_signal: Any = None
-        self._has_signal = False
+        self._previous_signals: dict[int, Any] = {}
 
     def watch(self, recorder: Recorder) -> None:
         with self._lock:
@@ -39,8 +43,8 @@ class _Endings:
             self._open[recorder] = threading.get_ident()
             if not self._is_hooked:
                 self._hook()
-            if not self._has_signal:
-                self._hook_signal()
+            if not self._previous_signals:
+                self._hook_signals()
 
     def unwatch(self, recorder: Recorder) -> None:
         with self._lock:
@@ -69,28 +73,33 @@ class _Endings:
             sys.excepthook == self._on_uncaught
             or threading.excepthook == self._on_uncaught_in_thread
         )
-        if self._has_signal and threading.current_thread() is threading.main_thread():
-            if signal.getsignal(signal.SIGTERM) == self._on_signal:
-                signal.signal(signal.SIGTERM, self._previous_signal)
-            self._has_signal = False
+        if threading.current_thread() is threading.main_thread():
+            for number, previous in self._previous_signals.items():
+                if signal.getsignal(number) == self._on_signal:
+                    signal.signal(number, previous)
+            self._previous_signals.clear()
 
-    def _hook_signal(self) -> None:
-        """Chain SIGTERM, which ends a process past `atexit`. Only the main thread may."""
+    def _hook_signals(self) -> None:
+        """Chain SIGTERM, which ends a process past `atexit`, and SIGINT. Only the main thread may.
+
+        A handler that is not Python's own stays as it is: the app's may mean to train on, and it
+        ends the run by an exception or an exit, which are seen. So does SIG_IGN.
+        """
         if threading.current_thread() is not threading.main_thread():
             return
-        previous = signal.getsignal(signal.SIGTERM)
-        # None: set by other code than Python's. SIG_IGN: the process means to live on. Neither
-        # is ours to replace, and a handler of the app's may mean to train on: it ends the run
-        # by an exception or an exit, which are seen.
-        if previous is signal.SIG_DFL:
-            self._previous_signal = previous
-            signal.signal(signal.SIGTERM, self._on_signal)
-            self._has_signal = True
+        for number, own in _PYTHONS_OWN.items():
+            if signal.getsignal(number) is own:
+                self._previous_signals[number] = own
+                signal.signal(number, self._on_signal)
 
-    def _on_signal(self, number: int, _frame: FrameType | None) -> None:
+    def _on_signal(self, number: int, frame: FrameType | None) -> None:
+        if deferred_signals.keeps(number):
+            return
+        if number == signal.SIGINT:  # its exception ends the run where it is seen
+            signal.default_int_handler(number, frame)
         signal.signal(number, signal.SIG_IGN)  # a second one must not cut the end entry short
         self._end_all(lambda recorder: recorder.interrupt(f"signal {signal.Signals(number).name}"))
-        signal.signal(number, self._previous_signal)
+        signal.signal(number, signal.SIG_DFL)
         os.kill(os.getpid(), number)
 
     def _on_uncaught(
@@ -112,12 +121,13 @@ class _Endings:
         """End every open run, or those that `thread` trains; a forked child has none."""
         if self._pid != os.getpid():
             return
-        for recorder, trainer in list(self._open.items()):
-            if thread is None or trainer == thread:
-                try:
-                    end(recorder)
-                except Exception as error:  # noqa: BLE001 - the process must end as it would
-                    recorder.report("the end of a run could not be recorded", error)
+        with deferred_signals:
+            for recorder, trainer in list(self._open.items()):
+                if thread is None or trainer == thread:
+                    try:
+                        end(recorder)
+                    except Exception as error:  # noqa: BLE001 - the process must end as it would
+                        recorder.report("the end of a run could not be recorded", error)
 
 
 def end_by(recorder: Recorder, error: BaseException) -> None:

@@ -18,6 +18,13 @@ def samples_of(values):
 
 
 class TestSamples:
+    def test_holds_numbers_whose_gap_is_beyond_what_floats_hold(self):
+        samples = Samples()
+        for value in (-1.7e308, 1.7e308):
+            samples.add(value)
+
+        assert 0.0 == samples.quantile(0.5)
+
     def test_knows_nothing_of_no_numbers(self):
         samples = Samples()
 

@@ -71,6 +71,67 @@ class TestSummarize:
 
         assert 3 == run.loss.non_finite
 
+    def test_counts_a_step_once_that_two_entries_name(self, log, sample_run):
+        """Its own entry, and that of the log whose mean it is part of."""
+        sample = sample_run().begin().train(3)
+        sample.add_step(metrics={"loss": None}, non_finite={"metrics.loss": "nan"})
+        sample.step = 4
+        sample.add(
+            "training_metrics_update",
+            metrics={"loss": 0.5},
+            loss_window_steps=4,
+            non_finite_steps=[2, 3],
+        )
+        run = summary_of(sample, log)
+
+        assert (2, 0.5) == (run.loss.non_finite, run.loss.last)
+
+    @pytest.mark.parametrize("verbosity", ["low", "high"])
+    def test_takes_the_count_of_the_end_entry(self, log, sample_run, verbosity):
+        sample = sample_run(verbosity=verbosity).begin()
+        if verbosity == "high":
+            sample.train(3)
+            sample.add_step(metrics={"loss": None}, non_finite={"metrics.loss": "nan"})
+        run = summary_of(sample.end(statistics={"non_finite_losses": 150}), log)
+
+        assert 150 == run.loss.non_finite
+
+    def test_shows_no_zero_that_the_trainers_filter_made_up(self, log, sample_run):
+        """Not of a step whose loss is null, not of a window without a finite loss."""
+        sample = sample_run().begin()
+        sample.step = 1
+        sample.add_step(metrics={"loss": None}, non_finite={"metrics.loss": "nan"})
+        sample.add("training_metrics_update", metrics={"loss": 0.0})
+        sample.step = 3
+        sample.add_step(metrics={"loss": 0.0}, loss_window_steps=2, non_finite_steps=[2, 3])
+        sample.end(statistics={"final_loss": 0.0, "best_loss": 0.0})
+        loss = summary_of(sample, log).loss
+
+        assert (None, None, None, 3) == (loss.first, loss.last, loss.best, loss.non_finite)
+
+    def test_shows_no_made_up_zero_of_the_end_entry(self, log, sample_run):
+        sample = sample_run(verbosity="low").begin()
+        sample.end(statistics={"final_loss": 0.0, "best_loss": 0.0, "non_finite_losses": 3})
+        loss = summary_of(sample, log).loss
+
+        assert (None, None, 3) == (loss.last, loss.best, loss.non_finite)
+
+    def test_has_no_mean_beyond_what_floats_hold(self, log, sample_run):
+        sample = sample_run().begin()
+        for sample.step in (1, 2):
+            sample.add_step(timing={"step_time_seconds": 1e308})
+        step_time = summary_of(sample, log).time.step_time
+
+        assert (None, 1e308, 1e308) == (step_time.mean, step_time.median, step_time.max)
+
+    def test_takes_no_negative_number_of_steps(self, log, sample_run):
+        sample = sample_run().begin()
+        sample.add("training_start", total_steps=-4, progress={"progress_percent": 1e300})
+        sample.entries[2]["total_steps"] = -4
+        progress = summary_of(sample, log).progress
+
+        assert (None, None) == (progress.total_steps, progress.percent)
+
     def test_adds_up_evaluations_and_checkpoints(self, log, sample_run):
         run = summary_of(sample_run().begin().train().save().save("out/checkpoint-11").end(), log)
 

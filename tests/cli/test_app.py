@@ -133,6 +133,15 @@ class TestEveryCommand:
 
 
 class TestSummaryCommand:
+    @pytest.mark.parametrize("arguments", [[], ["--json"]])
+    def test_says_that_objects_are_no_entries(self, vlog, tmp_path, arguments):
+        path = tmp_path / "other.jsonl"
+        path.write_text('{"a": 1}\n{"type": "other"}\n')
+        result = vlog("summary", path, *arguments)
+
+        assert (2, "") == (result.returncode, result.stdout)
+        assert f"{path} holds 2 JSON objects but no entry of vlog" in result.stderr
+
     def test_prints_plain_text_into_a_pipe(self, vlog, log):
         """Every section is there, nothing is cut at 80 columns."""
         long_path = "out/" + "x" * 120

@@ -9,6 +9,33 @@ from vlog.cli.summary_view import print_summary
 
 
 class TestPrintSummary:
+    def test_tells_the_steps_of_this_run_from_those_of_earlier_ones(self, log, sample_run, capsys):
+        sample = sample_run(steps=40)
+        sample.step = 25
+        sample.begin()
+        sample.entries[-1]["start_step"] = 25
+        summary = summarize(sample.train().write(log.with_name("resumed.jsonl")))
+
+        print_summary(Screen(), summary, summary.last_run)
+
+        assert "40 of 40 (15 in this run), 100.0 %" in capsys.readouterr().out
+
+    def test_prints_huge_numbers_shortly(self, log, sample_run, capsys):
+        sample = sample_run().begin()
+        sample.entries[-1]["total_steps"] = -4
+        for sample.step in (1, 2):
+            sample.add_step(
+                timing=dict.fromkeys(("step_time_seconds", "data_wait_seconds"), 1e308),
+                progress={"progress_percent": 1e300, "total_steps": -4},
+                resource_usage={"memory": {"used_gb": 1e308, "usage_percent": -1e308}},
+            )
+        sample.save(size_mb=1e308)
+        summary = summarize(sample.write(log.with_name("huge.jsonl")))
+
+        print_summary(Screen(), summary, summary.last_run)
+
+        assert max(map(len, capsys.readouterr().out.splitlines())) < 150
+
     @settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=100)
     @given(data=st.data())
     def test_prints_fields_of_any_type(self, tmp_path, sample_run, data, capsys):

@@ -51,7 +51,7 @@ class TestRedactSecrets:
             "arguments": {"hub_token": "abc", "push": [secret]},
             "environment": {"command_line": ["python", "--hf_token", "abc"]},
             "exception": {"stack": f"login({secret})"},
-            "api_keys": ["x"],
+            "api_keys": ["<redacted>"],
             "metrics": {"num_memory_tokens": 4},
         }
 
@@ -60,7 +60,7 @@ class TestRedactSecrets:
             "arguments": {"hub_token": "<redacted>", "push": ["<redacted>"]},
             "environment": {"command_line": ["python", "--hf_token", "<redacted>"]},
             "exception": {"stack": "login(<redacted>)"},
-            "api_keys": ["x"],
+            "api_keys": ["<redacted>"],
             "metrics": {"num_memory_tokens": 4},
         } == redact_secrets(None, "info", entry)
 

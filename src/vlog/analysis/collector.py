@@ -23,6 +23,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 _MAX_NAMES = 200  # of types, levels and alerts; rubbish can have any number of them
+_MAX_STEPS = 100_000  # without a finite loss; those before them are counted and forgotten
+_NON_FINITE_LOSS = frozenset({"metrics.loss", "loss"})  # at the top level in the standard log
 _LINKS = ("resumed_from", "resumed_from_checkpoint", "restarted_from", "previous_run_id")
 _STEP_PHASES = ("data_wait_seconds", "forward_backward_seconds", "optimizer_seconds")
 _READINGS = {
@@ -51,6 +53,7 @@ class RunCollector:
         self._last_usage: dict[str, Any] = {}
         self._readings = {name: Samples() for name in _READINGS}
         self._alerts: dict[str, Alert] = {}
+        self._non_finite_steps: set[int] = set()
         self._training_started: str | None = None
         self._phases: dict[str, Any] = {}  # the run's own totals, the latest
         self._phase_sums: defaultdict[str, float] = defaultdict(float)  # ... or of the entries
@@ -87,7 +90,7 @@ class RunCollector:
         self._finish_time()
         progress = summary.progress
         if progress.percent is None and progress.step is not None and progress.total_steps:
-            progress.percent = min(100.0, 100 * progress.step / progress.total_steps)
+            progress.percent = max(0.0, min(100.0, 100 * progress.step / progress.total_steps))
         if not self.has_ended:
             self._finish_without_end(is_superseded=is_superseded)
         return summary
@@ -98,12 +101,14 @@ class RunCollector:
         progress.step = step if step is not None else progress.step
         progress.epoch = epoch if epoch is not None else progress.epoch
         section = object_at(entry, "progress") or entry  # at the top level in the standard log
-        total, percent = integer_at(section, "total_steps"), number_at(section, "progress_percent")
+        total, percent = _positive(section, "total_steps"), number_at(section, "progress_percent")
         remaining = integer_at(section, "remaining_steps")
         if total is None and remaining is not None and step is not None:
-            total = step + remaining
+            total = max(step + remaining, 0)
         progress.total_steps = total or progress.total_steps
-        progress.percent = percent if percent is not None else progress.percent
+        progress.percent = (
+            percent if percent is not None and 0 <= percent <= 100 else progress.percent
+        )
 
     def _add_alert(self, entry: dict[str, Any]) -> None:
         name = str(entry["alert"])
@@ -139,8 +144,8 @@ class RunCollector:
     def _add_start(self, entry: dict[str, Any]) -> None:
         self._training_started = text_at(entry, "timestamp")
         progress = self.summary.progress
-        progress.total_steps = integer_at(entry, "total_steps") or progress.total_steps
-        progress.start_step = integer_at(entry, "start_step") or 0
+        progress.total_steps = _positive(entry, "total_steps") or progress.total_steps
+        progress.start_step = _positive(entry, "start_step") or 0
         progress.num_epochs = number_at(entry, "num_epochs")
 
     def _add_step(self, entry: dict[str, Any]) -> None:
@@ -163,15 +168,40 @@ class RunCollector:
         rate, norm = number_at(metrics, "learning_rate"), number_at(metrics, "grad_norm")
         summary.learning_rate = rate if rate is not None else summary.learning_rate
         summary.grad_norm = norm if norm is not None else summary.grad_norm
-        loss.non_finite += _non_finite_losses(entry)
+        bad_steps = self._add_non_finite(entry)
         value = number_at(metrics, "loss")
-        if value is None:
-            return
+        if value is None or bad_steps >= (integer_at(entry, "loss_window_steps") or 1):
+            return  # a mean over no finite loss: the trainer's filter made it up
         loss.logged += 1
         loss.first = value if loss.first is None else loss.first
         loss.last = value
         if loss.best is None or value < loss.best:
             loss.best, loss.best_step = value, integer_at(entry, "step")
+
+    def _add_non_finite(self, entry: dict[str, Any]) -> int:
+        """Count the steps without a finite loss that were not known yet.
+
+        A step's own entry names it, and the entry whose loss is the mean over it does so again.
+
+        Returns:
+            How many such steps the entry's loss is the mean of.
+        """
+        step, loss = integer_at(entry, "step"), self.summary.loss
+        named = entry.get("non_finite_steps")
+        if isinstance(named, list) and named:
+            steps = {each for each in named if type(each) is int}
+        elif not _NON_FINITE_LOSS.isdisjoint(object_at(entry, "non_finite")):
+            if step is None:
+                loss.non_finite += 1
+                return 1
+            steps = {step}
+        else:
+            return int(step in self._non_finite_steps)
+        loss.non_finite += len(steps - self._non_finite_steps)
+        self._non_finite_steps |= steps
+        if len(self._non_finite_steps) > _MAX_STEPS:  # entries come in order: only late ones count
+            self._non_finite_steps = set(sorted(self._non_finite_steps)[_MAX_STEPS // 2 :])
+        return len(steps)
 
     def _add_rates(self, source: dict[str, Any]) -> None:
         time = self.summary.time
@@ -243,9 +273,15 @@ class RunCollector:
     def _fill_from_statistics(self, statistics: dict[str, Any]) -> None:
         """Take the run's own numbers where no step entries gave any: at low verbosity."""
         loss, step_time = self.summary.loss, self.summary.time.step_time
-        if loss.last is None:
-            loss.last = number_at(statistics, "final_loss")
-            loss.best = number_at(statistics, "best_loss")
+        has_entries = loss.last is not None or loss.non_finite > 0
+        count = integer_at(statistics, "non_finite_losses")
+        loss.non_finite = loss.non_finite if count is None else max(count, 0)
+        if not has_entries:
+            # Beside losses that are not finite, a zero is the trainer's own filter.
+            is_filtered = loss.non_finite > 0
+            for name, key in (("last", "final_loss"), ("best", "best_loss")):
+                value = number_at(statistics, key)
+                setattr(loss, name, None if is_filtered and value == 0 else value)
         if not self._step_times.count:
             step_time.count = integer_at(statistics, "steps") or 0
             for name in ("mean", "median", "min", "max"):
@@ -302,11 +338,10 @@ def count_name(counter: Counter[str], name: str) -> None:
     counter[name[:100] if name in counter or len(counter) < _MAX_NAMES else "..."] += 1
 
 
-def _non_finite_losses(entry: dict[str, Any]) -> int:
-    steps = entry.get("non_finite_steps")
-    if isinstance(steps, list) and steps:
-        return len(steps)
-    return int("metrics.loss" in object_at(entry, "non_finite"))
+def _positive(entry: dict[str, Any], name: str) -> int | None:
+    """Return a count of steps; None for anything that is none."""
+    value = integer_at(entry, name)
+    return value if value is not None and value > 0 else None
 
 
 def _ending(entry: dict[str, Any]) -> tuple[State, str]:

@@ -69,7 +69,7 @@ class Loss:
 
     Attributes:
         logged: How many entries had a loss.
-        non_finite: How many losses were nan or infinite.
+        non_finite: How many steps had a loss that was nan or infinite.
     """
 
     first: float | None = None

@@ -52,8 +52,8 @@ class Samples:
 
     @property
     def mean(self) -> float | None:
-        """The mean of all numbers; None without any."""
-        return self._sum / self.count if self.count else None
+        """The mean of all numbers; None without any, or if their sum is beyond what floats hold."""
+        return self._sum / self.count if self.count and math.isfinite(self._sum) else None
 
     def quantile(self, share: float) -> float | None:
         """Return the number that `share` (0 to 1) of the sample lies below; None without any.
@@ -65,4 +65,7 @@ class Samples:
         ordered = sorted(self._kept)
         place = share * (len(ordered) - 1)
         below, above = ordered[math.floor(place)], ordered[math.ceil(place)]
-        return below + (above - below) * (place - math.floor(place))
+        part = place - math.floor(place)
+        gap = above - below
+        # The gap between two huge numbers can be beyond what floats hold.
+        return below + gap * part if math.isfinite(gap) else below * (1 - part) + above * part

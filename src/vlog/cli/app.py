@@ -20,6 +20,7 @@ import typer
 import vlog
 from vlog.cli.screen import Cell, Screen, print_error, print_note
 from vlog.errors import ConfigurationError, LogReadError, VlogError
+from vlog.schema import EVENTS
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -108,12 +109,24 @@ def _print_summary(found: Summary, run_id: str | None, *, as_json: bool) -> None
         count = found.unreadable_lines
         what = f"{count} unreadable lines and no entry" if count else "no entries"
         raise LogReadError(f"{found.path} has {what}: it is no log of vlog, or nothing ran yet.")
+    if not _is_of_vlog(found):
+        objects = "1 JSON object" if found.entries == 1 else f"{found.entries} JSON objects"
+        raise LogReadError(
+            f"{found.path} holds {objects} but no entry of vlog: give a log of vlog."
+        )
     run = _choose_run(found, run_id)
     if as_json:
         found.runs = found.runs if run_id is None or run is None else [run]
         Screen().json(found)
     else:
         print_summary(Screen(), found, run)
+
+
+def _is_of_vlog(found: Summary) -> bool:
+    """Return whether any entry is of a run, or of a type that the schema knows."""
+    return any(run.run_id is not None for run in found.runs) or not EVENTS.keys().isdisjoint(
+        found.types
+    )
 
 
 def _choose_run(found: Summary, run_id: str | None) -> RunSummary | None:

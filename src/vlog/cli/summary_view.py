@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 from vlog.analysis.fields import integer_at, number_at, object_at, text_at, time_of
 from vlog.analysis.run_summary import State
 from vlog.cli.screen import Cell
-from vlog.cli.units import NONE, duration, number, percent, size, whole
+from vlog.cli.units import NONE, duration, gigabytes, number, percent, size, whole
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -137,10 +137,14 @@ def _dataset(dataset: dict[str, Any]) -> str:
 
 def _progress(run: RunSummary) -> Rows:
     progress, evaluations, checkpoints = run.progress, run.evaluations, run.checkpoints
-    share = f" ({percent(progress.percent)})" if progress.percent is not None else ""
-    yield "steps", Cell(f"{_out_of(progress.step, progress.total_steps)}{share}")
-    if progress.start_step:
-        yield "", Cell(f"the first {whole(progress.start_step)} by earlier runs", "dim")
+    share = percent(progress.percent) if progress.percent is not None else ""
+    steps = _out_of(progress.step, progress.total_steps)
+    if progress.start_step and progress.step is not None:
+        steps += f" ({whole(max(progress.step - progress.start_step, 0))} in this run)"
+        share = f", {share}" if share else ""
+    else:
+        share = f" ({share})" if share else ""
+    yield "steps", Cell(f"{steps}{share}")
     if progress.epoch is not None:
         of = f" of {number(progress.num_epochs)}" if progress.num_epochs else ""
         yield "epoch", Cell(f"{number(progress.epoch)}{of}")
@@ -160,7 +164,7 @@ def _loss(run: RunSummary) -> Rows:
     if loss.non_finite:
         yield (
             "not finite",
-            Cell(f"{whole(loss.non_finite)} losses were nan or infinite", "bold red"),
+            Cell(f"{whole(loss.non_finite)} steps had a loss that was nan or infinite", "bold red"),
         )
     yield "learning rate", Cell(number(run.learning_rate))
     yield "gradient norm", Cell(number(run.grad_norm))
@@ -218,18 +222,14 @@ def _resources(run: RunSummary) -> Rows:
     resources = run.resources
     yield "memory", Cell(_range(resources.memory_percent, percent))
     if resources.memory_used_gb.peak is not None:
-        yield "", Cell(_range(resources.memory_used_gb, _gb), "dim")
-    yield "process memory", Cell(_range(resources.process_memory_gb, _gb))
+        yield "", Cell(_range(resources.memory_used_gb, gigabytes), "dim")
+    yield "process memory", Cell(_range(resources.process_memory_gb, gigabytes))
     yield "processor", Cell(_range(resources.cpu_percent, percent))
     yield "readings", Cell(whole(resources.readings), "dim")
 
 
 def _range(values: Range, unit: Any) -> str:
     return f"mean {unit(values.mean)}, peak {unit(values.peak)}"
-
-
-def _gb(value: float | None) -> str:
-    return NONE if value is None else f"{value:.2f} GB"
 
 
 def _alert(alert: Alert) -> tuple[str, Cell]:

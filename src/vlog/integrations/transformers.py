@@ -34,6 +34,7 @@ from vlog.describe import describe_environment, describe_model
 from vlog.integrations.trainer_facts import checkpoint_path
 from vlog.integrations.trainer_probe import find_trainer, wrap_trainer
 from vlog.integrations.trainer_run import TrainerRun
+from vlog.interrupts import deferred_signals
 from vlog.lineage import find_checkpoint_run
 from vlog.own_entry import own_entry
 from vlog.recorder import Recorder
@@ -64,12 +65,13 @@ def _guarded(method: Callable[..., None]) -> Callable[..., None]:
 
     @functools.wraps(method)
     def safe(self: VerboseLoggingCallback, *args: Any, **kwargs: Any) -> None:
-        try:
-            method(self, *args, **kwargs)
-        except Exception as error:  # noqa: BLE001 - this is the boundary to the training
-            self._report(f"{method.__name__} failed", error)
-        if self._run is not None:
-            self._run.recorder.ledger.leave()
+        with deferred_signals:
+            try:
+                method(self, *args, **kwargs)
+            except Exception as error:  # noqa: BLE001 - this is the boundary to the training
+                self._report(f"{method.__name__} failed", error)
+            if self._run is not None:
+                self._run.recorder.ledger.leave()
 
     return safe
 
@@ -344,6 +346,7 @@ class VerboseLoggingCallback(TrainerCallback):  # type: ignore[misc]  # untyped 
         """Return what `training_initialization` says of `model`."""
         return describe_model(model)
 
+    @_guarded
     def _write_log(self, log_entry: dict[str, Any]) -> None:
         """Write an entry of the caller's.
 
@@ -351,11 +354,8 @@ class VerboseLoggingCallback(TrainerCallback):  # type: ignore[misc]  # untyped 
             log_entry: Its `type`, `level` and `message` are taken; a type that the schema does
                 not know becomes `log_record`. Keys that are not the type's own go under `fields`.
         """
-        try:
-            kind, fields = own_entry(log_entry)
-            if self._run is not None:
-                self._run.recorder.record(kind, **fields)
-            else:
-                record_alone(self._output, kind, **fields)
-        except Exception as error:  # noqa: BLE001 - this is the boundary to the training
-            self._report("_write_log failed", error)
+        kind, fields = own_entry(log_entry)
+        if self._run is not None:
+            self._run.recorder.record(kind, **fields)
+        else:
+            record_alone(self._output, kind, **fields)

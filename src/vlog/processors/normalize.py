@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from vlog.redaction import redact, redact_text
+from vlog.redaction import redact
 from vlog.resources import Reading
 from vlog.values import normalize
 
@@ -43,8 +43,6 @@ def redact_secrets(_logger: Any, _method: str, event_dict: EventDict) -> EventDi
     for key, value in event_dict.items():
         if key in _OURS:
             continue
-        if type(value) is str:
-            event_dict[key] = redact_text(value)
-        elif type(value) in (dict, list):
+        if type(value) in (str, dict, list):
             event_dict[key] = redact(value, key)
     return event_dict

@@ -1,0 +1,50 @@
+"""Signals wait while an entry is being made, so that a Ctrl-C cuts none short.
+
+Python runs a signal's handler between two instructions of the main thread, wherever that is. The
+handlers that `vlog.endings` installs ask here first; what is kept is delivered when the main
+thread leaves vlog.
+"""
+
+from __future__ import annotations
+
+import signal
+import threading
+from typing import Self
+
+_MOST = 2  # whoever presses Ctrl-C a third time means now
+
+
+class _Deferral:
+    """A section of the main thread that signals do not enter; in other threads, nothing."""
+
+    def __init__(self) -> None:
+        self._depth = 0
+        self._waiting: list[int] = []
+
+    def keeps(self, number: int) -> bool:
+        """Keep the signal `number` for later, if the main thread is in the section.
+
+        Returns:
+            Whether it is kept; if not, it is the caller's to act on now.
+        """
+        if self._depth == 0 or len(self._waiting) >= _MOST:
+            return False
+        self._waiting.append(number)
+        return True
+
+    def __enter__(self) -> Self:
+        """Enter the section; it may be entered again inside."""
+        if threading.get_ident() == threading.main_thread().ident:
+            self._depth += 1
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """Leave the section; with the outermost one, deliver what waits."""
+        if threading.get_ident() != threading.main_thread().ident:
+            return
+        self._depth -= 1
+        while self._depth == 0 and self._waiting:
+            signal.raise_signal(self._waiting.pop(0))  # its handler may raise: the rest waits on
+
+
+deferred_signals = _Deferral()
