@@ -51,7 +51,7 @@ class TestRedactSecrets:
             "arguments": {"hub_token": "abc", "push": [secret]},
             "environment": {"command_line": ["python", "--hf_token", "abc"]},
             "exception": {"stack": f"login({secret})"},
-            "api_keys": ["<redacted>"],
+            "api_keys": ["x"],
             "metrics": {"num_memory_tokens": 4},
         }
 
