@@ -260,10 +260,10 @@ class Recorder:
 
         A loss that the trainer's filter made up for a step that has none is put right.
         """
-        if alerts.is_non_finite(metrics["loss"]):
-            self._losses.observe(step, metrics["loss"], is_written=True)
         self._losses.correct(step, metrics)
         affected = self._losses.end_window()
+        if not affected and alerts.is_non_finite(metrics["loss"]):
+            self._losses.non_finite_steps += 1  # nobody saw which step it was
         window = self.progress.log_window(step)
         self.progress.log_loss(metrics["loss"], window, is_whole=not affected)
         extra: dict[str, Any] = {"loss_window_steps": window} if window > 1 else {}

@@ -91,6 +91,27 @@ class TestNonFiniteLoss:
             assert run.of_type("epoch_complete")[0]["metrics"]["loss"] > 1
             Path("log.jsonl").unlink()
 
+    def test_without_the_filter_only_the_step_itself_is_named(self, record):
+        run = record(
+            model=poisoned_model(3), max_steps=5, logging_steps=5, logging_nan_inf_filter=False
+        )
+
+        fifth = run.steps[4]
+        assert (None, [3]) == (fifth["metrics"]["loss"], fifth["non_finite_steps"])
+        assert 1 == run.entries[-1]["statistics"]["non_finite_losses"]
+
+    def test_without_wrapped_methods_what_is_logged_is_counted(self, record):
+        run = record(
+            model=poisoned_model(3),
+            max_steps=4,
+            logging_nan_inf_filter=False,
+            callback_options={"wrap_trainer": False},
+        )
+
+        assert [3] == [entry["step"] for entry in run.steps if "non_finite" in entry]
+        assert 1 == run.entries[-1]["statistics"]["non_finite_losses"]
+        assert "wrap_trainer is off" in run.entries[0]["logging"]["missing"][0]
+
     def test_more_of_them_than_are_named_are_still_counted(self, record):
         model = poisoned_model(0)
         model.is_poisoned = True
