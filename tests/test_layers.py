@@ -16,7 +16,7 @@ ROWS = {
     2: (
         "alerts", "describe", "interrupts", "lineage", "lines", "own_entry", "reader", "record",
         "redaction", "resources", "segments", "settings", "timing", "trends", "true_losses",
-        "values",
+        "values", "wording",
     ),
     3: ("handlers", "processors"),
     4: ("config", "endings", "progress", "recorder", "run_log", "watch"),

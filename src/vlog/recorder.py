@@ -21,6 +21,7 @@ from vlog.timing import CHECKPOINT, EVALUATION, PhaseLedger, Schedule
 from vlog.true_losses import TrueLosses
 from vlog.verbosity import Verbosity
 from vlog.watch import Watch
+from vlog.wording import epochs_text, is_whole, number_text
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -92,8 +93,6 @@ class Recorder:
         """Return whether the run's verbosity writes entries of this type."""
         return self._log.takes(EVENTS[kind].tier)
 
-    # -- what happened -------------------------------------------------------------------------
-
     def start(self, environment: dict[str, Any], missing: list[str], **links: str | None) -> None:
         """Open the run with `system_initialization`, and begin to measure.
 
@@ -150,7 +149,7 @@ class Recorder:
         self.release()
         self._log.epoch = epoch
         self.progress.epoch_begin()
-        self.record(EventType.EPOCH_BEGIN, f"📖 Epoch begins: {_epochs(epoch)} done")
+        self.record(EventType.EPOCH_BEGIN, f"📖 Epoch begins: {epochs_text(epoch)} done")
 
     def epoch_complete(self, epoch: float | None) -> None:
         """Write `epoch_complete`."""
@@ -158,7 +157,7 @@ class Recorder:
         self._log.epoch = epoch
         self.record(
             EventType.EPOCH_COMPLETE,
-            f"🏁 Epoch {'completed' if _is_whole(epoch) else 'stopped'}: {_epochs(epoch)} done",
+            f"🏁 Epoch {'completed' if is_whole(epoch) else 'stopped'}: {epochs_text(epoch)} done",
             **self.progress.epoch_fields(),
             progress=self.progress.fields(self.step),
         )
@@ -235,15 +234,11 @@ class Recorder:
     def log(self, logs: dict[str, Any], step: int) -> None:
         """Take what the trainer logs: into the step's entry that waits for it, or on its own."""
         metrics = {name: value for name, value in logs.items() if name != "epoch"}
+        update = EventType.TRAINING_METRICS_UPDATE
         if "loss" not in metrics:
             self.release()
             message = f"📝 Trainer log at step {step}"
-            self.record(
-                EventType.TRAINING_METRICS_UPDATE,
-                message,
-                verbosity=Verbosity.ULTRA,
-                metrics=metrics,
-            )
+            self.record(update, message, verbosity=Verbosity.ULTRA, metrics=metrics)
             return
         extra = self._loss_window(metrics, step)
         if self._held is not None:
@@ -251,8 +246,8 @@ class Recorder:
             self._held |= extra
             self.release()
         else:
-            message = f"📝 Metrics of step {step} - Loss: {_number(metrics['loss'])}"
-            self.record(EventType.TRAINING_METRICS_UPDATE, message, metrics=metrics, **extra)
+            message = f"📝 Metrics of step {step} - Loss: {number_text(metrics['loss'])}"
+            self.record(update, message, metrics=metrics, **extra)
             self._judge_numbers(step, metrics)
 
     def _loss_window(self, metrics: dict[str, Any], step: int) -> dict[str, Any]:
@@ -278,7 +273,7 @@ class Recorder:
             return
         metrics = held["metrics"]
         self._losses.correct(self.step, metrics)
-        loss = f" - Loss: {_number(metrics['loss'])}" if "loss" in metrics else ""
+        loss = f" - Loss: {number_text(metrics['loss'])}" if "loss" in metrics else ""
         message = f"✅ Step {self.step} completed{loss}"
         try:
             self.record(EventType.TRAINING_STEP_COMPLETE, message, **held)
@@ -313,7 +308,7 @@ class Recorder:
         loss = next((value for name, value in metrics.items() if name.endswith("loss")), None)
         self.record(
             EventType.EVALUATION_COMPLETE,
-            f"📊 Evaluation at step {self.step} - Loss: {_number(loss)}",
+            f"📊 Evaluation at step {self.step} - Loss: {number_text(loss)}",
             metrics={name: value for name, value in metrics.items() if name != "epoch"},
             timing={"evaluation_seconds": round(seconds, 6)},
         )
@@ -337,8 +332,6 @@ class Recorder:
             self._watch.see_loss(step, loss)
         if metrics.get("grad_norm") is not None:
             self._watch.see_grad_norm(step, metrics["grad_norm"])
-
-    # -- how it ended --------------------------------------------------------------------------
 
     def complete(self, metrics: dict[str, Any]) -> None:
         """Write `training_complete`."""
@@ -403,15 +396,3 @@ class Recorder:
             self._on_end(self)
         self.monitor.stop(timeout_seconds=0)  # a reading that is being taken is not waited for
         self._output.close()
-
-
-def _epochs(epoch: float | None) -> str:
-    return "an unknown number" if epoch is None else f"{epoch:.2f}".rstrip("0").rstrip(".")
-
-
-def _is_whole(epoch: float | None) -> bool:
-    return epoch is None or abs(epoch - round(epoch)) < 1e-6
-
-
-def _number(value: Any) -> str:
-    return f"{value:.6f}" if isinstance(value, (int, float)) else "unknown"

@@ -177,8 +177,6 @@ class VerboseLoggingCallback(TrainerCallback):  # type: ignore[misc]  # untyped 
     def __setstate__(self, options: dict[str, Any]) -> None:
         self.__init__(**options)  # type: ignore[misc]  # a copy is made as the original was
 
-    # -- runs ----------------------------------------------------------------------------------
-
     def _begin_run(self, resume_from_checkpoint: str | None, missing: list[str]) -> TrainerRun:
         if self._run is not None and self._run.is_announced:
             self._outer_runs.append(self._run)  # a training inside a training
@@ -249,8 +247,6 @@ class VerboseLoggingCallback(TrainerCallback):  # type: ignore[misc]  # untyped 
         """Hand it to the run."""
         if self._run is not None:
             self._run.micro_batch_ended(inputs, loss)
-
-    # -- hooks ---------------------------------------------------------------------------------
 
     on_epoch_begin = _handed_on("epoch_begin")
     on_step_begin = _handed_on("step_begin")
@@ -327,8 +323,6 @@ class VerboseLoggingCallback(TrainerCallback):  # type: ignore[misc]  # untyped 
         )
 
     on_predict = on_evaluate
-
-    # -- the key methods of the guide ----------------------------------------------------------
 
     def _get_comprehensive_system_info(self) -> dict[str, Any]:
         """Return the environment of `system_initialization`, and `resource_usage`."""

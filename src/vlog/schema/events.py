@@ -1,0 +1,324 @@
+"""Every event type: when it is written, at which verbosity, and with which fields."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import TYPE_CHECKING
+
+from vlog.schema.fields import (
+    HIGH,
+    LOW,
+    MEDIUM,
+    ULTRA,
+    Field,
+    amount,
+    count,
+    section,
+    text,
+)
+from vlog.schema.sections import (
+    ALERT,
+    ENVELOPE,
+    METRICS,
+    OVERHEAD,
+    PHASES,
+    PROGRESS,
+    RESOURCE_AGE,
+    RESOURCE_USAGE,
+    RUN,
+    STATISTICS,
+    TIMING,
+    TRENDS,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from vlog.verbosity import Verbosity
+
+
+class Severity(StrEnum):
+    """The `level` of an entry: how bad it is, never how detailed."""
+
+    DEBUG = "DEBUG"
+    INFO = "INFO"
+    WARNING = "WARNING"
+    ERROR = "ERROR"
+
+
+class EventType(StrEnum):
+    """What happened: the `type` of an entry."""
+
+    SYSTEM_INITIALIZATION = "system_initialization"
+    TRAINING_INITIALIZATION = "training_initialization"
+    TRAINING_START = "training_start"
+    EPOCH_BEGIN = "epoch_begin"
+    EPOCH_COMPLETE = "epoch_complete"
+    STEP_BEGIN = "step_begin"
+    TRAINING_STEP_COMPLETE = "training_step_complete"
+    MICRO_BATCH = "micro_batch"
+    TRAINING_METRICS_UPDATE = "training_metrics_update"
+    EVALUATION_START = "evaluation_start"
+    EVALUATION_COMPLETE = "evaluation_complete"
+    PREDICTION_STEP = "prediction_step"
+    MODEL_CHECKPOINT_SAVE = "model_checkpoint_save"
+    RESOURCE_WARNING = "resource_warning"
+    TRAINING_ANOMALY = "training_anomaly"
+    ALERT_RESOLVED = "alert_resolved"
+    TRAINING_COMPLETE = "training_complete"
+    TRAINING_INTERRUPTED = "training_interrupted"
+    TRAINING_FAILED = "training_failed"
+    LOG_RECORD = "log_record"
+
+
+END_EVENTS = frozenset(
+    {
+        EventType.TRAINING_COMPLETE,
+        EventType.TRAINING_INTERRUPTED,
+        EventType.TRAINING_FAILED,
+    }
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Event:
+    """One event type.
+
+    Attributes:
+        type: Its name.
+        tier: The first verbosity that writes it.
+        about: When it is written, in one sentence.
+        severity: Its `level`, where the entry does not say another one.
+        fields: Its own fields, beside those of `ENVELOPE` and `RUN`.
+    """
+
+    type: EventType
+    tier: Verbosity
+    about: str
+    severity: Severity = Severity.INFO
+    fields: tuple[Field, ...] = ()
+
+
+_EVENTS = (
+    Event(
+        EventType.SYSTEM_INITIALIZATION,
+        LOW,
+        "First entry of a run: where and with what it runs.",
+        fields=(
+            count("schema_version", "version of this schema", required=True),
+            section(
+                "environment",
+                "versions, git commit, command line, host, container, Slurm",
+                Field("versions", "object", "package versions", values="string"),
+                Field("command_line", "array", "the process's arguments, redacted"),
+                Field("host", "object", "name, system, processor, memory"),
+            ),
+            section(
+                "logging",
+                "how the run is recorded",
+                text("verbosity_level", "verbosity of the run"),
+                Field("log_file", "string", "the file of this log", nullable=True),
+                Field("missing", "array", "what cannot be recorded in this set-up, and why"),
+            ),
+            text("resumed_from", "run that wrote the checkpoint resumed from"),
+            text("resumed_from_checkpoint", "checkpoint resumed from"),
+            text("restarted_from", "run that ran out of memory and is tried again"),
+            text("previous_run_id", "run before this one of the same callback"),
+        ),
+    ),
+    Event(
+        EventType.TRAINING_INITIALIZATION,
+        LOW,
+        "The arguments, the model and the data sets are known.",
+        fields=(
+            Field("arguments", "object", "training arguments, redacted"),
+            Field("model", "object", "parameters, dtypes, size, configuration"),
+            Field("dataset", "object", "train and eval: type, size, columns, sample structure"),
+        ),
+    ),
+    Event(
+        EventType.TRAINING_START,
+        LOW,
+        "The first batch is about to be fetched.",
+        fields=(
+            count("total_steps", "steps of the whole training"),
+            count("start_step", "steps done by earlier runs", required=True),
+            Field("num_epochs", "number", "epochs of the whole training", minimum=0),
+            Field("batch", "object", "batch size per device, accumulation, ranks"),
+        ),
+    ),
+    Event(EventType.EPOCH_BEGIN, HIGH, "An epoch begins."),
+    Event(
+        EventType.EPOCH_COMPLETE,
+        LOW,
+        "An epoch ends.",
+        fields=(
+            count("steps", "steps of the epoch in this run", required=True),
+            METRICS,
+            section(
+                "timing",
+                "host times",
+                amount("epoch_seconds", "from begin to end", required=True),
+                amount("avg_step_time_seconds", "mean over the epoch"),
+                required=True,
+            ),
+            PROGRESS,
+        ),
+    ),
+    Event(EventType.STEP_BEGIN, ULTRA, "The batches of a step have been fetched."),
+    Event(
+        EventType.TRAINING_STEP_COMPLETE,
+        MEDIUM,
+        "An optimizer step is done.",
+        fields=(
+            Field("metrics", "object", METRICS.about, required=True),
+            Field("timing", "object", TIMING.about, required=True, fields=TIMING.fields),
+            PROGRESS,
+            count("loss_window_steps", "steps that `metrics.loss` is the mean of, if above 1"),
+            Field("non_finite_steps", "array", "the first steps of it whose loss was not finite"),
+            Field("batch", "object", "of a run's first step: shape and dtype by key of a batch"),
+            RESOURCE_USAGE,
+            RESOURCE_AGE,
+            TRENDS,
+            PHASES,
+        ),
+    ),
+    Event(
+        EventType.MICRO_BATCH,
+        ULTRA,
+        "A forward and backward pass is done.",
+        fields=(
+            count("micro_batch", "number in its step, from 0", required=True),
+            Field("batch", "object", "shape and dtype by key"),
+            count("samples", "samples of this rank"),
+            count("tokens", "input tokens of this rank, padding included"),
+            section("timing", "host time", amount("micro_batch_seconds", "duration")),
+        ),
+    ),
+    Event(
+        EventType.TRAINING_METRICS_UPDATE,
+        MEDIUM,
+        "Metrics came after their step's entry; at ultra, any other trainer log too.",
+        fields=(
+            Field("metrics", "object", METRICS.about, required=True),
+            count("loss_window_steps", "steps that `metrics.loss` is the mean of, if above 1"),
+            Field("non_finite_steps", "array", "the first steps of it whose loss was not finite"),
+        ),
+    ),
+    Event(EventType.EVALUATION_START, HIGH, "The first batch of an evaluation has been seen."),
+    Event(
+        EventType.EVALUATION_COMPLETE,
+        LOW,
+        "An evaluation or prediction is done.",
+        fields=(
+            Field("metrics", "object", METRICS.about, required=True),
+            section("timing", "host time", amount("evaluation_seconds", "duration", required=True)),
+            text("after_run", "run that ended before a stand-alone evaluation"),
+        ),
+    ),
+    Event(
+        EventType.PREDICTION_STEP,
+        ULTRA,
+        "A batch of an evaluation is done.",
+        fields=(
+            count("prediction_step", "number in its evaluation, from 0", required=True),
+            section("timing", "host time", amount("prediction_seconds", "since the one before")),
+        ),
+    ),
+    Event(
+        EventType.MODEL_CHECKPOINT_SAVE,
+        LOW,
+        "A checkpoint is written.",
+        fields=(
+            section(
+                "checkpoint",
+                "what was written",
+                Field("path", "string", "folder", nullable=True),
+                amount("size_mb", "all files"),
+                count("files", "number of files"),
+                required=True,
+            ),
+            section("timing", "host time", amount("checkpoint_seconds", "duration", required=True)),
+        ),
+    ),
+    Event(
+        EventType.RESOURCE_WARNING,
+        LOW,
+        "A resource crossed its limit.",
+        Severity.WARNING,
+        ALERT,
+    ),
+    Event(
+        EventType.TRAINING_ANOMALY,
+        LOW,
+        "The loss or the gradient norm is not finite.",
+        Severity.WARNING,
+        ALERT,
+    ),
+    Event(
+        EventType.ALERT_RESOLVED,
+        LOW,
+        "What an alert named is over.",
+        fields=(
+            text("alert", "name of the alert", required=True),
+            amount("active_seconds", "how long it lasted", required=True),
+            Field("value", "number", "the measured value", nullable=True),
+        ),
+    ),
+    Event(
+        EventType.TRAINING_COMPLETE,
+        LOW,
+        "The training ended by itself.",
+        fields=(
+            Field(
+                "statistics", "object", STATISTICS.about, required=True, fields=STATISTICS.fields
+            ),
+            METRICS,
+            OVERHEAD,
+        ),
+    ),
+    Event(
+        EventType.TRAINING_INTERRUPTED,
+        LOW,
+        "The training was stopped: Ctrl-C, a signal, the interpreter's exit.",
+        Severity.WARNING,
+        fields=(text("reason", "what stopped it", required=True), STATISTICS, OVERHEAD),
+    ),
+    Event(
+        EventType.TRAINING_FAILED,
+        LOW,
+        "The training raised an exception.",
+        Severity.ERROR,
+        fields=(
+            section(
+                "exception",
+                "what was raised",
+                text("type", "class", required=True),
+                text("message", "text, redacted", required=True),
+                text("stack", "traceback, redacted", required=True),
+                required=True,
+            ),
+            STATISTICS,
+            OVERHEAD,
+        ),
+    ),
+    Event(
+        EventType.LOG_RECORD,
+        LOW,
+        "A record of any other logger, or an entry of the caller's.",
+        fields=(
+            text("logger", "name of the logger"),
+            Field("fields", "object", "the record's own keys"),
+        ),
+    ),
+)
+
+EVENTS: dict[EventType, Event] = {event.type: event for event in _EVENTS}
+
+
+def fields_of(event: Event) -> Iterator[Field]:
+    """Yield every top-level field that an entry of `event` can have, the common ones first."""
+    yield from ENVELOPE
+    yield from RUN
+    yield from event.fields
