@@ -87,6 +87,24 @@ make_trainer([VerboseLoggingCallback("high", "log.jsonl"), At(2, lambda: 1 / 0)]
         assert "ZeroDivisionError: division by zero" in err
         assert end_of()["exception"]["message"] == "division by zero"
 
+    def test_a_hook_that_the_app_chains_behind_ours_is_called_once(self):
+        code, _, err = run("""
+def chain():
+    before = sys.excepthook
+    def hook(*args):
+        print("the app's hook", file=sys.stderr)
+        before(*args)
+    sys.excepthook = hook
+
+make_trainer([VerboseLoggingCallback("high", "log.jsonl"), At(2, chain)]).train()
+make_trainer([VerboseLoggingCallback("high", "log.jsonl"), At(2, lambda: 1 / 0)]).train()
+""")
+
+        assert (1, 1) == (code, err.count("the app's hook"))
+        assert "ZeroDivisionError: division by zero" in err
+        assert "RecursionError" not in err
+        assert end_of()["type"] == "training_failed"
+
     @pytest.mark.parametrize(
         ("act", "kind"),
         [

@@ -24,7 +24,10 @@ if TYPE_CHECKING:
     from vlog.recorder import Recorder
 
 
-_PYTHONS_OWN = {signal.SIGTERM: signal.SIG_DFL, signal.SIGINT: signal.default_int_handler}
+_PYTHONS_OWN: dict[signal.Signals, Any] = {
+    signal.SIGTERM: signal.SIG_DFL,
+    signal.SIGINT: signal.default_int_handler,
+}
 
 
 class _Endings:
@@ -34,22 +37,21 @@ class _Endings:
         self._open: dict[Recorder, int] = {}  # with the thread that trains
         self._lock = threading.RLock()
         self._pid = os.getpid()
-        self._is_hooked = False
-        self._previous_signals: dict[int, Any] = {}
+        # What stood there before ours; None while ours is not in the chain.
+        self._previous_hook: Callable[..., Any] | None = None
+        self._previous_thread_hook: Callable[..., Any] | None = None
 
     def watch(self, recorder: Recorder) -> None:
         with self._lock:
             self._forget_parent()
             self._open[recorder] = threading.get_ident()
-            if not self._is_hooked:
-                self._hook()
-            if not self._previous_signals:
-                self._hook_signals()
+            self._hook()
+            self._hook_signals()
 
     def unwatch(self, recorder: Recorder) -> None:
         with self._lock:
             self._open.pop(recorder, None)
-            if not self._open and self._is_hooked:
+            if not self._open:
                 self._unhook()
 
     def _forget_parent(self) -> None:
@@ -58,26 +60,24 @@ class _Endings:
             self._open.clear()
 
     def _hook(self) -> None:
-        self._is_hooked = True
-        self._previous_hook: Callable[..., Any] = sys.excepthook
-        self._previous_thread_hook: Callable[..., Any] = threading.excepthook
-        sys.excepthook = self._on_uncaught
-        threading.excepthook = self._on_uncaught_in_thread
+        """Chain the exception hooks, unless ours are in their chains still."""
+        if self._previous_hook is None:
+            self._previous_hook, sys.excepthook = sys.excepthook, self._on_uncaught
+        if self._previous_thread_hook is None:
+            self._previous_thread_hook = threading.excepthook
+            threading.excepthook = self._on_uncaught_in_thread
 
     def _unhook(self) -> None:
-        if sys.excepthook == self._on_uncaught:
-            sys.excepthook = self._previous_hook
-        if threading.excepthook == self._on_uncaught_in_thread:
-            threading.excepthook = self._previous_thread_hook
-        self._is_hooked = (
-            sys.excepthook == self._on_uncaught
-            or threading.excepthook == self._on_uncaught_in_thread
-        )
+        """Put back what is ours to put back; a hook that others call stays."""
+        if self._previous_hook is not None and sys.excepthook == self._on_uncaught:
+            sys.excepthook, self._previous_hook = self._previous_hook, None
+        previous = self._previous_thread_hook
+        if previous is not None and threading.excepthook == self._on_uncaught_in_thread:
+            threading.excepthook, self._previous_thread_hook = previous, None
         if threading.current_thread() is threading.main_thread():
-            for number, previous in self._previous_signals.items():
+            for number, own in _PYTHONS_OWN.items():
                 if signal.getsignal(number) == self._on_signal:
-                    signal.signal(number, previous)
-            self._previous_signals.clear()
+                    signal.signal(number, own)
 
     def _hook_signals(self) -> None:
         """Chain SIGTERM, which ends a process past `atexit`, and SIGINT. Only the main thread may.
@@ -89,7 +89,6 @@ class _Endings:
             return
         for number, own in _PYTHONS_OWN.items():
             if signal.getsignal(number) is own:
-                self._previous_signals[number] = own
                 signal.signal(number, self._on_signal)
 
     def _on_signal(self, number: int, frame: FrameType | None) -> None:
@@ -106,13 +105,13 @@ class _Endings:
         self, kind: type[BaseException], error: BaseException, stack: TracebackType | None
     ) -> None:
         self._end_all(lambda recorder: end_by(recorder, error), threading.get_ident())
-        self._previous_hook(kind, error, stack)
+        (self._previous_hook or sys.__excepthook__)(kind, error, stack)
 
     def _on_uncaught_in_thread(self, args: threading.ExceptHookArgs) -> None:
         error = args.exc_value
         if error is not None and args.thread is not None:
             self._end_all(lambda recorder: end_by(recorder, error), args.thread.ident)
-        self._previous_thread_hook(args)
+        (self._previous_thread_hook or threading.__excepthook__)(args)
 
     def at_exit(self) -> None:
         self._end_all(lambda recorder: recorder.interrupt("interpreter exit"))
