@@ -22,6 +22,7 @@ check: $(VENV)/.dev
 # The measured tables of the README, written into it.
 bench: $(VENV)/.dev
 	$(BIN)/python benchmarks/log_size.py --write README.md
+	$(BIN)/python benchmarks/monitor_cost.py --write README.md
 
 clean:
 	rm -rf $(VENV) build dist vlog-demo

@@ -13,13 +13,13 @@ from pathlib import Path
 
 import torch
 import transformers
+from tables import write_table
 from transformers import LlamaConfig, LlamaForCausalLM, Trainer, TrainingArguments
 
 import vlog
 from vlog.schema import EventType
 
 STEPS = 100
-START, END = "<!-- log_size: begin -->", "<!-- log_size: end -->"
 
 
 def train(verbosity: str) -> list[dict]:
@@ -101,9 +101,7 @@ def main() -> None:
         os.chdir(home)
     print(text)
     if target is not None:
-        before, _, rest = target.read_text(encoding="utf-8").partition(START)
-        _, _, after = rest.partition(END)
-        target.write_text(f"{before}{START}\n{text}\n{END}{after}", encoding="utf-8")
+        write_table(target, "log_size", text)
 
 
 if __name__ == "__main__":

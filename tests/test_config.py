@@ -281,7 +281,7 @@ class TestRefuseUnknown:
     def test_names_the_nearest_option_and_all(self):
         assert (
             "Unknown option 'standrad_log'. Did you mean 'standard_log'? "
-            "Expected one of: log_file, standard_log, rotation."
+            "Expected one of: log_file, standard_log, rotation, console."
         ) == refusal_of(refuse_unknown, {"standrad_log": 1}, Output)
 
     def test_takes_what_is_known(self):

@@ -16,10 +16,13 @@ ROWS = {
     2: (
         "alerts", "describe", "interrupts", "lineage", "lines", "own_entry", "reader", "record",
         "redaction", "resources", "segments", "settings", "timing", "trends", "true_losses",
-        "values", "wording",
+        "units", "values", "visible", "wording",
     ),
     3: ("handlers", "processors"),
-    4: ("config", "endings", "progress", "recorder", "run_log", "watch"),
+    4: (
+        "config", "endings", "machine", "progress", "recorder", "run_log", "step_entries",
+        "watch",
+    ),
     5: ("__main__", "analysis", "cli", "demo", "integrations"),
 }  # fmt: skip
 ROW_OF = {name: row for row, names in ROWS.items() for name in names}
@@ -30,8 +33,9 @@ FENCES = {
     "msgspec": ("analysis",),
     "portalocker": ("handlers.rotating",),
     "psutil": ("resources",),
+    "pynvml": ("resources.gpu.nvml",),
     "pythonjsonlogger": ("handlers.formatters",),
-    "rich": ("cli", "demo"),
+    "rich": ("cli", "handlers.console", "handlers.live_line"),
     "structlog": ("run_log", "processors"),
     "tokenizers": ("demo",),
     "torch": ("demo",),

@@ -61,6 +61,10 @@ class TestEntryOf:
     def test_is_none_of_a_foreign_record(self):
         assert entry_of(logging.makeLogRecord({"msg": "hi"})) is None
 
+    @pytest.mark.parametrize("extra", [[], {}, {"type": "mine"}, "text", 3])
+    def test_is_none_of_a_foreign_record_with_an_extra_of_that_name(self, extra):
+        assert entry_of(logging.makeLogRecord({"msg": "hi", "vlog_entry": extra})) is None
+
 
 class TestEncode:
     def test_is_one_line_with_the_reading_spliced_in(self):

@@ -149,7 +149,7 @@ class TestFault:
     def test_a_hook_that_raises_is_reported_and_the_training_goes_on(self, monkeypatch):
         callback = VerboseLoggingCallback("high", "log.jsonl")
         trainer = make_trainer([callback])
-        monkeypatch.setattr("vlog.recorder.Recorder.step_complete", lambda *_, **__: 1 / 0)
+        monkeypatch.setattr("vlog.step_entries.StepEntries.complete", lambda *_, **__: 1 / 0)
 
         assert trainer.train().global_step == 6
         assert "ZeroDivisionError" in Path("verbose_logging_errors.log").read_text()

@@ -13,6 +13,7 @@ import logging.config
 import os
 import threading
 from dataclasses import asdict, dataclass
+from functools import cache
 from importlib import resources
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -22,6 +23,7 @@ import yaml
 
 from vlog.errors import ConfigurationError
 from vlog.handlers import (
+    ConsoleHandler,
     ErrorLogHandler,
     ErrorReporter,
     JsonlFormatter,
@@ -88,6 +90,7 @@ class Output:
             `vlog`, or that file in the current folder if it configured nothing.
         standard_log: Path of the standard log too, or True for the default name beside the log.
         rotation: Of both files.
+        console: Whether to show the run on standard error: None as it fits, True in any case.
 
     Raises:
         ConfigurationError: an option or path cannot be used.
@@ -96,6 +99,7 @@ class Output:
         logger: Takes the entries.
         report: Takes what goes wrong inside vlog.
         rank: The process's rank in the run.
+        console: Shows the run to whoever looks on; None where nobody does.
     """
 
     def __init__(
@@ -103,7 +107,10 @@ class Output:
         log_file: str | os.PathLike[str] = DEFAULT_LOG_FILE,
         standard_log: str | os.PathLike[str] | bool | None = None,
         rotation: Rotation | None = None,
+        console: bool | None = None,
     ) -> None:
+        if console not in (None, True, False):
+            raise ConfigurationError(f"console is {console!r}. Expected True, False or None.")
         self.rank = process_rank()
         self.logger = RunLogger(_TREE_LOGGER, level=1)
         self._handlers: list[RotatingJsonlHandler] = []
@@ -118,8 +125,12 @@ class Output:
                 )
             self.logger.parent = tree
             self.report = self.logger.report = ErrorReporter(logging.getLogger(_ERROR_LOGGER))
+            self.console = self._configured_console(tree, console)
             return
         self.logger.propagate = False
+        self.console = None if console is False or self.rank else _console()
+        if self.console is not None:
+            self.logger.addHandler(self.console)
         path = rank_path(_path(log_file, "log_file"), self.rank)
         self._open_files(path, standard_log, rotation or Rotation())
 
@@ -144,6 +155,19 @@ class Output:
             self._handlers.append(handler)
         for handler in self._handlers:
             self.logger.addHandler(handler)
+
+    def _configured_console(
+        self, tree: logging.Logger, console: bool | None
+    ) -> ConsoleHandler | None:
+        """Return the console that the app configured; one of its own only if it is asked for."""
+        if console is False or self.rank:
+            return None
+        for handler in tree.handlers:
+            if isinstance(handler, ConsoleHandler):
+                return handler
+        if console:
+            self.logger.addHandler(_console())
+        return _console() if console else None
 
     @property
     def log_file(self) -> Path | None:
@@ -207,6 +231,12 @@ class _Files:
 
 
 _files = _Files()
+
+
+@cache
+def _console() -> ConsoleHandler:
+    """Return the one console of this process: two live lines would write over each other."""
+    return ConsoleHandler()
 
 
 def process_rank() -> int:

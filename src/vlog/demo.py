@@ -8,12 +8,8 @@ from __future__ import annotations
 
 import sysconfig
 import warnings
-from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
-
-from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 from vlog.errors import ConfigurationError, LogFileError, MissingExtraError
 
@@ -23,7 +19,6 @@ if TYPE_CHECKING:
 LOG_NAME = "verbose_training_logs.jsonl"
 _BLOCK_TOKENS = 128
 _TEXT_CHARACTERS = 1_500_000
-_PLAIN_LINES = 10
 
 
 def run_demo(folder: Path, steps: int = 200, verbosity: str = "high") -> Path:
@@ -49,7 +44,11 @@ def run_demo(folder: Path, steps: int = 200, verbosity: str = "high") -> Path:
         ) from error
     _make(folder)
     recorder = VerboseLoggingCallback(
-        verbosity, log_file=folder / LOG_NAME, standard_log=True, reading_interval_seconds=0.5
+        verbosity,
+        log_file=folder / LOG_NAME,
+        standard_log=True,
+        reading_interval_seconds=0.5,
+        console=True,
     )
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # other packages': the demo shows ours
@@ -98,9 +97,7 @@ def _train(folder: Path, steps: int, recorder: VerboseLoggingCallback) -> None:
         callbacks=[recorder],
     )
     trainer.remove_callback(transformers.trainer_callback.PrinterCallback)
-    with _progress_line(steps) as line:
-        trainer.add_callback(line)
-        trainer.train()
+    trainer.train()
 
 
 def _tokens() -> tuple[Any, list[dict[str, list[int]]]]:
@@ -147,56 +144,3 @@ def _model(vocabulary: int) -> Any:
             max_position_embeddings=_BLOCK_TOKENS,
         )
     )
-
-
-def _progress_line(steps: int) -> AbstractContextManager[Any]:
-    """Return a context whose value is a Trainer callback: a bar on a terminal, else lines."""
-    console = Console(stderr=True)
-    if not console.is_terminal:
-        return nullcontext(_show_lines(steps, console))
-    return _Bar(steps, console)
-
-
-class _Bar:
-    """A progress line on a terminal."""
-
-    def __init__(self, steps: int, console: Console) -> None:
-        self._steps = steps
-        self._progress = Progress(
-            TextColumn("training"),
-            BarColumn(bar_width=24),
-            MofNCompleteColumn(),
-            TextColumn("loss {task.fields[loss]}"),
-            TimeRemainingColumn(),
-            TextColumn("left"),
-            console=console,
-        )
-
-    def __enter__(self) -> Any:
-        self._progress.start()
-        task = self._progress.add_task("training", total=self._steps, loss="-")
-        return _on_log(lambda step, loss: self._progress.update(task, completed=step, loss=loss))
-
-    def __exit__(self, *_: object) -> None:
-        self._progress.stop()
-
-
-def _show_lines(steps: int, console: Console) -> Any:
-    every = max(steps // _PLAIN_LINES, 1)
-
-    def show(step: int, loss: str) -> None:
-        if step % every == 0:
-            console.print(f"training: step {step} of {steps}, loss {loss}", highlight=False)
-
-    return _on_log(show)
-
-
-def _on_log(show: Any) -> Any:
-    import transformers  # noqa: PLC0415
-
-    class ShowProgress(transformers.TrainerCallback):  # type: ignore[misc]  # untyped base
-        def on_log(self, _args: Any, state: Any, _control: Any, **kwargs: Any) -> None:
-            if "loss" in kwargs["logs"]:
-                show(state.global_step, f"{kwargs['logs']['loss']:.3f}")
-
-    return ShowProgress()

@@ -30,3 +30,17 @@ class LogReadError(VlogError, OSError):
 
 class MissingExtraError(VlogError, ImportError):
     """An optional package is missing or too old; the message names the install command."""
+
+
+def check_number(name: str, value: object, maximum: float, unit: str, above: float = 0) -> None:
+    """Refuse an option that is not a number above `above` and up to `maximum`.
+
+    Raises:
+        ConfigurationError: it is something else; `name` and `unit` are in the message.
+    """
+    is_number = isinstance(value, (int, float)) and not isinstance(value, bool)
+    if not is_number or not above < value <= maximum:  # type: ignore[operator]  # it is a number
+        raise ConfigurationError(
+            f"{name} is {value!r}. Expected a number of {unit} above {above:g} "
+            f"and up to {maximum:g}."
+        )

@@ -6,6 +6,7 @@ import math
 from contextlib import suppress
 from typing import Any
 
+from vlog.alerts import StepCost
 from vlog.clock import Clock, iso_timestamp
 from vlog.timing import (
     DATA_WAIT,
@@ -33,6 +34,7 @@ class Progress:
         steps: Steps of this run.
         evaluations: Number and seconds of the evaluations.
         checkpoints: Number and seconds of the checkpoints.
+        last_step: What the last step took; None before the first one.
     """
 
     def __init__(self, clock: Clock, ledger: PhaseLedger) -> None:
@@ -42,6 +44,7 @@ class Progress:
         self._started: float | None = None
         self._last_logged_step = 0
         self.steps = 0
+        self.last_step: StepCost | None = None
         self.evaluations = Tally()
         self.checkpoints = Tally()
         self._evaluated_steps = 0
@@ -96,6 +99,7 @@ class Progress:
         self._tokens += tokens
         self._times.add(seconds)
         self._pace.add(seconds, samples, tokens)
+        self.last_step = StepCost(seconds, tokens or samples, parts)
         timing = self._basic_timing(step, seconds)
         if verbosity <= Verbosity.HIGH:
             timing |= self._detailed_timing(parts)

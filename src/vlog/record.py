@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 _ATTRIBUTE = "vlog_entry"
+_ALWAYS = frozenset({"type", "level", "message"})
 # A reading is a dataclass: passed through, it reaches `_encode_other`, which has it encoded.
 _OPTIONS = orjson.OPT_APPEND_NEWLINE | orjson.OPT_PASSTHROUGH_DATACLASS
 
@@ -43,8 +44,8 @@ def make_record(
 
 def entry_of(record: logging.LogRecord) -> dict[str, Any] | None:
     """Return the entry that `record` carries, or None if it is somebody else's record."""
-    entry: dict[str, Any] | None = getattr(record, _ATTRIBUTE, None)
-    return entry
+    entry = getattr(record, _ATTRIBUTE, None)  # somebody's extra may have that name
+    return entry if isinstance(entry, dict) and entry.keys() >= _ALWAYS else None
 
 
 def encode(entry: dict[str, Any]) -> bytes:

@@ -10,16 +10,15 @@ import uuid
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
-from vlog import __version__, alerts
+from vlog import __version__
 from vlog.clock import Clock, SystemClock
 from vlog.describe import describe_checkpoint, describe_exception
+from vlog.machine import Machine
 from vlog.progress import Progress
-from vlog.resources import Monitor, default_sources
 from vlog.run_log import RunLog
-from vlog.schema import EVENTS, SCHEMA_VERSION, EventType
+from vlog.schema import EVENTS, GB, MB, SCHEMA_VERSION, EventType
+from vlog.step_entries import StepEntries
 from vlog.timing import CHECKPOINT, EVALUATION, PhaseLedger, Schedule
-from vlog.true_losses import TrueLosses
-from vlog.verbosity import Verbosity
 from vlog.watch import Watch
 from vlog.wording import epochs_text, is_whole, number_text
 
@@ -46,9 +45,14 @@ class Recorder:
 
     Attributes:
         run_id: Its name: the UTC time of its start and six random digits.
+        name: What people call it: its id, until somebody knows better.
         ledger: Where its time goes.
         report: Told of what goes wrong inside vlog.
         record: Writes any entry; see `RunLog.record`.
+        step_complete: Takes a step that is done; see `StepEntries`, for the next three as well.
+        log: Takes what the trainer logs.
+        observe_loss: Takes the true loss of a micro-batch.
+        release: Writes the step's entry that waits, if one does.
     """
 
     def __init__(
@@ -64,23 +68,30 @@ class Recorder:
         self.report = output.report
         self.is_ended = False
         self._output = output
+        self.name = self.run_id
         self._verbosity = settings.verbosity
         self._on_end = on_end
         clock = clock if clock is not None else SystemClock()
         self.ledger = PhaseLedger(clock)
         self.progress = Progress(clock, self.ledger)
-        self.monitor = Monitor(
-            settings.interval_seconds,
-            clock,
-            default_sources() if sources is None else sources,
-            output.report,
-        )
+        self._machine = Machine(settings, clock, sources, output.report)
+        self.monitor = self._machine.monitor
         self._log = RunLog(output, self.run_id, settings.verbosity, clock, self.monitor)
-        self._watch = Watch(self._log, clock, settings.memory_alert_percent)
+        self._watch = Watch(self._log, clock, settings.limits)
         self.monitor.on_reading = self._watch.see_reading
+        self._steps = StepEntries(
+            self._log,
+            self.progress,
+            self.ledger,
+            self._watch,
+            settings.verbosity,
+            show=self._show_step,
+        )
         self.record = self._log.record
-        self._held: dict[str, Any] | None = None
-        self._losses = TrueLosses()
+        self.observe_loss = self._steps.observe_loss
+        self.step_complete = self._steps.complete
+        self.log = self._steps.log
+        self.release = self._steps.release
         self._evaluation_batches = 0
         self._bytes_before = self._failed_before = 0
 
@@ -104,8 +115,11 @@ class Recorder:
         self._output.open()
         self._bytes_before = self._output.bytes_written
         self._failed_before = self._output.report.count
-        self.monitor.start()
         log_file = self._output.log_file
+        self._machine.watch_disk("log", log_file)
+        self.monitor.start()
+        if self._output.console is not None:
+            self._output.console.start()
         known: dict[str, Any] = {name: value for name, value in links.items() if value is not None}
         self.record(
             EventType.SYSTEM_INITIALIZATION,
@@ -120,6 +134,16 @@ class Recorder:
             },
             environment=environment,
         )
+
+    def expect_checkpoints(self, folder: str | None, size_gb: float | None) -> None:
+        """Watch the disk that checkpoints are written to.
+
+        Args:
+            folder: Where they go.
+            size_gb: The least that the first one needs; None if there will be none.
+        """
+        self._machine.watch_disk("output", folder)
+        self._watch.checkpoint_gb = size_gb
 
     def training_started(
         self,
@@ -184,105 +208,6 @@ class Recorder:
             **description,
         )
 
-    def observe_loss(self, step: int, loss: float) -> None:
-        """Take the true loss of a micro-batch, as the training computed it.
-
-        It may come after the step's entry (a device answers late); then only an alert follows.
-        """
-        is_written = step < self.step or (step == self.step and self._held is None)
-        self._losses.observe(step, loss, is_written=is_written)
-        if is_written:
-            self._watch.see_loss(step, loss)
-
-    def step_complete(
-        self,
-        step: int,
-        epoch: float | None,
-        metrics: dict[str, Any],
-        samples: int,
-        tokens: int,
-        *,
-        awaits_log: bool,
-        **facts: Any,
-    ) -> None:
-        """Accept the step's entry; write it now, or when its metrics come.
-
-        Args:
-            step: Steps done, this one included.
-            epoch: Epochs done, as a fraction.
-            metrics: What is known of it already.
-            samples: Samples of all ranks in it.
-            tokens: Input tokens of all ranks in it.
-            awaits_log: Whether a log of this step is to be expected: `log` or any later event
-                then writes the entry.
-            **facts: Other fields of the entry.
-        """
-        self.release()
-        self._log.step, self._log.epoch = step, epoch
-        timing = self.progress.step_complete(step, samples, tokens, self._verbosity)
-        self._held = {
-            "metrics": metrics,
-            "timing": timing,
-            "progress": self.progress.fields(step),
-            **facts,
-        }
-        if self._log.takes(Verbosity.HIGH):
-            self._held["phases"] = self.ledger.as_fields()
-        if not awaits_log:
-            self.release()
-
-    def log(self, logs: dict[str, Any], step: int) -> None:
-        """Take what the trainer logs: into the step's entry that waits for it, or on its own."""
-        metrics = {name: value for name, value in logs.items() if name != "epoch"}
-        update = EventType.TRAINING_METRICS_UPDATE
-        if "loss" not in metrics:
-            self.release()
-            message = f"📝 Trainer log at step {step}"
-            self.record(update, message, verbosity=Verbosity.ULTRA, metrics=metrics)
-            return
-        extra = self._loss_window(metrics, step)
-        if self._held is not None:
-            self._held["metrics"] |= metrics
-            self._held |= extra
-            self.release()
-        else:
-            message = f"📝 Metrics of step {step} - Loss: {number_text(metrics['loss'])}"
-            self.record(update, message, metrics=metrics, **extra)
-            self._judge_numbers(step, metrics)
-
-    def _loss_window(self, metrics: dict[str, Any], step: int) -> dict[str, Any]:
-        """Note the logged loss, and return what it is the mean of if of several steps.
-
-        A loss that the trainer's filter made up for a step that has none is put right.
-        """
-        self._losses.correct(step, metrics)
-        affected = self._losses.end_window()
-        if not affected and alerts.is_non_finite(metrics["loss"]):
-            self._losses.non_finite_steps += 1  # nobody saw which step it was
-        window = self.progress.log_window(step)
-        self.progress.log_loss(metrics["loss"], window, is_whole=not affected)
-        extra: dict[str, Any] = {"loss_window_steps": window} if window > 1 else {}
-        if affected and window > 1:
-            extra["non_finite_steps"] = affected
-        return extra
-
-    def release(self) -> None:
-        """Write the step entry that waits, if one does."""
-        held = self._held
-        if held is None:
-            return
-        metrics = held["metrics"]
-        self._losses.correct(self.step, metrics)
-        loss = f" - Loss: {number_text(metrics['loss'])}" if "loss" in metrics else ""
-        message = f"✅ Step {self.step} completed{loss}"
-        try:
-            self.record(EventType.TRAINING_STEP_COMPLETE, message, **held)
-        except Exception:
-            self._held = None
-            raise
-        self._held = None  # not before: a Ctrl-C in between leaves it to the end of the run
-        self._judge_numbers(self.step, metrics)
-
     def evaluation_start(self) -> None:
         """Write `evaluation_start`."""
         self.release()
@@ -318,20 +243,15 @@ class Recorder:
         self.release()
         seconds = self.ledger.take(CHECKPOINT)
         self.progress.checkpoints.add(seconds)
+        checkpoint = describe_checkpoint(path)
+        if checkpoint.get("size_mb"):
+            self._watch.checkpoint_gb = checkpoint["size_mb"] * MB / GB
         self.record(
             EventType.MODEL_CHECKPOINT_SAVE,
             f"💾 Checkpoint of step {self.step} saved: {path or 'unknown path'}",
-            checkpoint=describe_checkpoint(path),
+            checkpoint=checkpoint,
             timing={"checkpoint_seconds": round(seconds, 6)},
         )
-
-    def _judge_numbers(self, step: int, metrics: dict[str, Any]) -> None:
-        """Hold what a step's entry says against the limits."""
-        loss = self._losses.pop(step, metrics.get("loss"))
-        if loss is not None:
-            self._watch.see_loss(step, loss)
-        if metrics.get("grad_norm") is not None:
-            self._watch.see_grad_norm(step, metrics["grad_norm"])
 
     def complete(self, metrics: dict[str, Any]) -> None:
         """Write `training_complete`."""
@@ -376,8 +296,8 @@ class Recorder:
         with self._log.lock:
             self._watch.is_over = True
             statistics = self.progress.statistics(self._watch.raised)
-            if self._losses.non_finite_steps:
-                statistics["non_finite_losses"] = self._losses.non_finite_steps
+            if self._steps.non_finite:
+                statistics["non_finite_losses"] = self._steps.non_finite
             overhead = self._overhead(statistics["duration_seconds"])
             self.record(kind, message, statistics=statistics, overhead=overhead, **fields)
 
@@ -386,12 +306,22 @@ class Recorder:
         return {
             "training_thread_seconds": round(seconds, 6),
             "training_thread_percent": round(100 * seconds / duration, 4) if duration else 0.0,
+            "monitor_cpu_seconds": round(self.monitor.cpu_seconds, 6),
             "entries": self._log.entries,
             "bytes_written": self._output.bytes_written - self._bytes_before,
             "failed": self._output.report.count - self._failed_before,
         }
 
+    def _show_step(self, step: int, fields: dict[str, Any]) -> None:
+        """Show a step to whoever looks on, at every verbosity."""
+        console, latest = self._output.console, self.monitor.latest
+        if console is not None:
+            usage = latest.values if latest is not None else None
+            console.show_step(self.name, step, fields, usage)
+
     def _let_go(self) -> None:
+        if self._output.console is not None:
+            self._output.console.finish()
         if self._on_end is not None:
             self._on_end(self)
         self.monitor.stop(timeout_seconds=0)  # a reading that is being taken is not waited for

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
-from vlog.errors import ConfigurationError
+from vlog.alerts import Limits
+from vlog.errors import check_number
 from vlog.verbosity import Verbosity
 
 _READING_INTERVAL_SECONDS = {
@@ -21,7 +22,7 @@ class Settings:
 
     Attributes:
         verbosity: What is written.
-        memory_alert_percent: Host memory above which there is an alert, above 0, at most 100.
+        limits: When something is an alert.
         reading_interval_seconds: Time between two readings, above 0; None for the verbosity's
             own (10 at low, 5 at medium, 1 at high, 0.5 at ultra).
 
@@ -30,24 +31,17 @@ class Settings:
     """
 
     verbosity: Verbosity = Verbosity.HIGH
-    memory_alert_percent: float = 90.0
+    limits: Limits = field(default_factory=Limits)
     reading_interval_seconds: float | None = None
 
     def __post_init__(self) -> None:
         """Refuse what cannot be used."""
-        _check("memory_alert_percent", self.memory_alert_percent, 100.0, "percent")
         if self.reading_interval_seconds is not None:
-            _check("reading_interval_seconds", self.reading_interval_seconds, 3600.0, "seconds")
+            check_number(
+                "reading_interval_seconds", self.reading_interval_seconds, 3600.0, "seconds"
+            )
 
     @property
     def interval_seconds(self) -> float:
         """Time between two readings."""
         return self.reading_interval_seconds or _READING_INTERVAL_SECONDS[self.verbosity]
-
-
-def _check(name: str, value: object, maximum: float, unit: str) -> None:
-    is_number = isinstance(value, (int, float)) and not isinstance(value, bool)
-    if not is_number or not 0 < value <= maximum:  # type: ignore[operator]  # it is a number
-        raise ConfigurationError(
-            f"{name} is {value!r}. Expected a number of {unit} above 0 and up to {maximum:g}."
-        )

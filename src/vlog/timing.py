@@ -13,6 +13,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from vlog.clock import Clock
 
 DATA_WAIT = "data_wait"
@@ -103,6 +105,10 @@ class Window:
 
     def __len__(self) -> int:
         return len(self._values)
+
+    def __iter__(self) -> Iterator[float]:
+        """Yield the values, oldest first."""
+        return iter(self._values)
 
     def add(self, value: float) -> None:
         """Take in `value` and let go of the oldest one when the window is full."""

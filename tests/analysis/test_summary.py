@@ -222,15 +222,47 @@ class TestSummarize:
         sample.add("training_anomaly", "NaN!", "WARNING", alert="non_finite_loss", value=None)
         memory, loss = summary_of(sample, log).alerts
 
-        assert ("high_memory_usage", 2, "WARNING", 3, "Memory!", False, 4.0) == dataclasses.astuple(
-            memory
-        )
+        assert (
+            "high_memory_usage", None, 2, "WARNING", 3, "Memory!", False, 4.0,
+        ) == dataclasses.astuple(memory)  # fmt: skip
         assert ("non_finite_loss", 1, True, None) == (
             loss.name,
             loss.count,
             loss.is_active,
             loss.active_seconds,
         )
+
+    def test_keeps_the_subjects_of_an_alert_apart(self, log, sample_run):
+        sample = sample_run().begin().train(3)
+        for gpu in ("gpu 0", "gpu 1"):
+            sample.add("resource_warning", "Hot!", "WARNING", alert="hot", subject=gpu)
+        sample.add("alert_resolved", alert="hot", subject="gpu 0", active_seconds=1.0)
+        first, second = summary_of(sample, log).alerts
+
+        assert [("gpu 0", False), ("gpu 1", True)] == [
+            (each.subject, each.is_active) for each in (first, second)
+        ]
+
+    def test_has_each_gpu_and_what_was_missing(self, log, sample_run):
+        sample = sample_run().begin()
+        for sample.step in (1, 2):
+            devices = [
+                {"index": 0, "name": "H100", "memory_usage_percent": 40.0 * sample.step,
+                 "power_watts": 300.0, "energy_joules": 3.6e6 * sample.step},
+                {"index": 1, "mig": {"gpu_instance_id": 7}, "memory_usage_percent": 5.0},
+            ]  # fmt: skip
+            missing = {"temperatures": {"why": "no sensors", "since": "-", "is_lost": False}}
+            sample.add_step(resource_usage={"gpu": {"devices": devices}}, resource_missing=missing)
+        resources = summary_of(sample, log).resources
+
+        assert ["0", "1 mig 7"] == list(resources.gpus)
+        gpu = resources.gpus["0"]
+        assert ("H100", 7.2e6) == (gpu.product, gpu.energy_joules)
+        assert (Range(mean=60.0, peak=80.0), Range(mean=300.0, peak=300.0)) == (
+            gpu.memory_percent, gpu.power_watts
+        )  # fmt: skip
+        assert Range() == gpu.temperature_celsius
+        assert {"temperatures": "no sensors"} == resources.missing
 
     def test_takes_the_overhead_of_the_end_entry(self, log, sample_run):
         overhead = summary_of(sample_run().whole(), log).overhead

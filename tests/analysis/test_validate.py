@@ -24,6 +24,8 @@ def value_of(field):
     if field.kind == "object":
         free = {"key": VALUES[field.values]} if field.values else {"unknown": [None]}
         return {each.name: value_of(each) for each in field.fields} | ({} if field.fields else free)
+    if field.items:
+        return [{each.name: value_of(each) for each in field.items}]
     return VALUES[field.kind]
 
 

@@ -36,6 +36,20 @@ class TestPrintSummary:
 
         assert max(map(len, capsys.readouterr().out.splitlines())) < 150
 
+    def test_names_gpus_and_the_subjects_of_alerts(self, log, sample_run, capsys):
+        sample = sample_run().begin()
+        device = {"index": 0, "name": "H100", "memory_usage_percent": 97.0, "energy_joules": 1.8e6}
+        sample.step = 1
+        sample.add_step(resource_usage={"gpu": {"devices": [device]}})
+        sample.add("resource_warning", "Full!", "WARNING", alert="full", subject="gpu 0")
+        summary = summarize(sample.write(log.with_name("gpu.jsonl")))
+
+        print_summary(Screen(), summary, summary.last_run)
+
+        out = capsys.readouterr().out
+        for text in ("H100", "memory: mean 97.0 %, peak 97.0 %", "energy: 0.5 kWh", "full (gpu 0)"):
+            assert text in out
+
     @settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=100)
     @given(data=st.data())
     def test_prints_fields_of_any_type(self, tmp_path, sample_run, data, capsys):

@@ -5,7 +5,7 @@ from types import SimpleNamespace
 import pytest
 
 from vlog.processors import AddResources
-from vlog.resources import Reading
+from vlog.resources import Missing, Reading
 from vlog.schema import EventType
 from vlog.verbosity import Verbosity
 
@@ -58,3 +58,14 @@ class TestAddResources:
 
         monitor.latest = None
         assert step_entry(1) == add_resources(None, "info", step_entry(1))
+
+    def test_says_what_is_missing_at_first_and_whenever_that_changes(self, clock, monitor):
+        add_resources = AddResources(monitor, clock, Verbosity.HIGH)
+        gone = Missing("it does not answer", "2026-01-10T11:30:00+00:00", is_lost=True)
+        nothing, lost, found = {}, {"gpu": gone}, []
+        for step, missing in enumerate([nothing, nothing, lost, lost, nothing], 1):
+            monitor.latest = Reading(step, clock.monotonic(), {}, b"{}", missing)
+            found.append(add_resources(None, "info", step_entry(step)).get("resource_missing"))
+
+        told = {"why": "it does not answer", "since": "2026-01-10T11:30:00+00:00", "is_lost": True}
+        assert [{}, None, {"gpu": told}, None, {}] == found

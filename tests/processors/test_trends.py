@@ -61,6 +61,28 @@ class TestAddTrends:
 
         assert "memory_usage_trend" not in trends_of(add_trends)
 
+    def test_follows_processor_and_the_fullest_gpu(self, add_trends, monitor):
+        for number in range(1, 6):
+            devices = [{"memory_usage_percent": 10.0}, {"memory_usage_percent": 50.0 + number}, {}]
+            values = {"cpu": {"usage_percent": 70.0}, "gpu": {"devices": devices}}
+            monitor.latest = Reading(number, 0.0, values, b"")
+            trends = trends_of(add_trends)
+
+        assert (70.0, "stable") == tuple(
+            trends["cpu_usage_trend"][key] for key in ("current", "trend_direction")
+        )
+        assert (55.0, "increasing") == tuple(
+            trends["gpu_memory_usage_trend"][key] for key in ("current", "trend_direction")
+        )
+
+    def test_follows_the_throughput_of_each_step(self, add_trends):
+        """Tokens a second, or samples where there are none: of the step, not of many."""
+        for seconds, tokens in ((1.0, 800), (2.0, 800)):
+            trend = trends_of(add_trends, seconds, samples=4, tokens=tokens)["throughput_trend"]
+        assert (400.0, 600.0) == (trend["current"], trend["avg_last_5"])
+
+        assert 4.0 == trends_of(add_trends, 1.0, samples=4)["throughput_trend"]["current"]
+
     def test_follows_the_loss_where_it_is_logged(self, add_trends):
         trends_of(add_trends, metrics={"loss": 3.0})
         trends_of(add_trends)

@@ -5,23 +5,15 @@ from dataclasses import FrozenInstanceError
 
 import orjson
 import pytest
+from monitored import Fixed, Hanging, reading
+from processes import wait_for
 
-from vlog.resources import Monitor, default_sources
+from vlog.clock import SystemClock, iso_timestamp
+from vlog.resources import Missing, Monitor, Unavailable, default_sources, measure_once
+from vlog.schema import RESOURCE_USAGE
 
 DEADLINE = 10.0
 SHORT = 0.001
-
-
-class Fixed:
-    def __init__(self, name, *results):
-        self.name = name
-        self._results = list(results)
-
-    def read(self):
-        result = self._results.pop(0) if len(self._results) > 1 else self._results[0]
-        if isinstance(result, Exception):
-            raise result
-        return result
 
 
 @pytest.fixture
@@ -86,20 +78,23 @@ class TestMeasure:
         with pytest.raises(FrozenInstanceError):
             first.number = 5
 
-    def test_counts_the_time_that_it_takes(self, make_monitor, clock):
-        class Slow:
-            name = "slow"
+    def test_tells_how_old_a_section_is_that_is_read_at_a_slower_pace(self, make_monitor, clock):
+        monitor = make_monitor(
+            Fixed("a", {"x": 1}), Fixed("slow", {"y": 2}, pace_seconds=60.0), interval_seconds=1.0
+        )
+        for _ in range(3):
+            reading = monitor.measure()
+            clock.advance(2.0)
 
-            def read(self):
-                clock.advance(0.25)
-                return {"x": 1}
+        assert {"a": {"x": 1}, "slow": {"y": 2, "age_seconds": 2.0}} == reading.values
 
-        monitor = make_monitor(Slow(), Slow())
-        monitor.measure()
-        clock.advance(100)
-        monitor.measure()
+    def test_hides_a_section_from_entries_alone(self, reports, clock):
+        sources = [Fixed("a", {"x": 1}), Fixed("b", {"y": 2})]
+        monitor = Monitor(1.0, clock, sources, reports.append, hidden=frozenset({"b"}))
+        reading = monitor.measure()
 
-        assert 1.0 == monitor.busy_seconds
+        assert {"a": {"x": 1}, "b": {"y": 2}} == reading.values
+        assert {"a": {"x": 1}} == orjson.loads(reading.json)
 
 
 class TestFailingSource:
@@ -111,19 +106,84 @@ class TestFailingSource:
 
         assert [("resource 'bad' cannot be read", error)] == reports
 
-    def test_is_read_again_when_it_comes_back(self, make_monitor, reports):
+    def test_is_read_again_when_it_comes_back(self, make_monitor, reports, clock):
         bad, worse = OSError("gone"), OSError("gone again")
         monitor = make_monitor(Fixed("a", bad, {"x": 1}, worse))
+        found = []
+        for _ in range(3):
+            found.append(monitor.measure().values)
+            clock.advance(1)
 
-        assert [{}, {"a": {"x": 1}}, {}] == [monitor.measure().values for _ in range(3)]
+        assert [{}, {"a": {"x": 1}}, {}] == found
         assert [bad, worse] == [error for _, error in reports]
 
-    def test_may_return_what_is_no_json(self, make_monitor, reports):
-        monitor = make_monitor(Fixed("bad", {"x": object()}), Fixed("good", {"x": 1}))
+    def test_may_return_rubbish(self, make_monitor, reports):
+        monitor = make_monitor(
+            Fixed("bad", {"x": object(), "y": 1}), Fixed("worse", 3), Fixed("good", {"x": 1})
+        )
         reading = monitor.measure()
 
-        assert {"good": {"x": 1}} == reading.values == orjson.loads(reading.json)
-        assert ["resource 'bad' cannot be read"] == [what for what, _ in reports]
+        assert {"bad": {"y": 1}, "good": {"x": 1}} == reading.values == orjson.loads(reading.json)
+        assert ["resource 'bad.x' cannot be read", "resource 'worse' cannot be read"] == [
+            what for what, _ in reports
+        ]
+
+
+class TestMissing:
+    def test_names_what_is_not_read_and_since_when(self, make_monitor, clock):
+        monitor = make_monitor(Fixed("a", Unavailable("no such thing")), Fixed("b", {"x": 1}))
+        since = iso_timestamp(clock.wall())
+        readings = [monitor.measure()]
+        clock.advance(50)
+        readings.append(monitor.measure())
+
+        assert [{"a": Missing("no such thing", since)}] * 2 == [each.missing for each in readings]
+        assert readings[0].missing is readings[1].missing  # so that a change is seen at once
+
+    def test_reports_no_fault_where_a_machine_has_not_got_something(self, make_monitor, reports):
+        make_monitor(
+            Fixed("a", Unavailable("none")), Fixed("b", FileNotFoundError(2, "x"))
+        ).measure()
+
+        assert [] == reports
+
+    def test_is_empty_again_when_it_comes_late(self, make_monitor, clock):
+        monitor = make_monitor(Fixed("a", Unavailable("none yet"), {"x": 1}))
+        monitor.measure()
+        clock.advance(31)
+        reading = monitor.measure()
+
+        assert ({"a": {"x": 1}}, {}) == (reading.values, reading.missing)
+
+    def test_tells_what_was_there_and_is_gone_from_when_it_worked_last(self, make_monitor, clock):
+        monitor = make_monitor(Fixed("a", {"x": 1}, OSError(5, "bus error")))
+        monitor.measure()
+        worked = iso_timestamp(clock.wall())
+        for _ in range(3):
+            clock.advance(3)
+            reading = monitor.measure()
+
+        assert {
+            "a": Missing("OSError: [Errno 5] bus error", worked, is_lost=True)
+        } == reading.missing
+
+
+class TestHangingSource:
+    def test_holds_up_nobody_and_is_named(self, make_monitor):
+        hanging = Hanging("hangs", {"y": 1}, answers=1)
+        monitor = make_monitor(hanging, Fixed("good", {"x": 1}), clock=SystemClock())
+        monitor._samplers[0]._patience = 0.05
+        monitor.start()
+        wait_for(lambda: "hangs" in (monitor.latest or reading()).missing, "it is named")
+        before = monitor.latest.number
+        wait_for(lambda: monitor.latest.number > before + 5, "the others go on")
+        latest = monitor.latest
+        hanging.answers = 10**9
+        hanging.may_go_on.set()
+
+        assert {"good"} == set(latest.values)
+        assert latest.missing["hangs"].is_lost
+        wait_for(lambda: "hangs" in monitor.latest.values, "it comes back")
 
 
 class TestThread:
@@ -166,8 +226,53 @@ class TestThread:
 
         assert monitor.latest is None
 
+    def test_counts_the_processor_time_of_all_threads(self, make_monitor):
+        monitor = make_monitor(Fixed("a", {"x": 1}), clock=SystemClock())
+        see_readings(monitor, 5)
+
+        assert 0 < monitor.cpu_seconds
+
+    def test_closes_its_sources(self, make_monitor):
+        sources = [Fixed("a", {"x": 1}), Fixed("b", {"x": 1}, can_block=True)]
+        monitor = make_monitor(*sources, clock=SystemClock())
+        see_readings(monitor, 2)
+        monitor.stop(DEADLINE)
+
+        assert [True, True] == [source.is_closed for source in sources]
+
+
+class TestMeasureOnce:
+    def test_has_everything_that_answers(self, reports):
+        sources = [
+            Fixed("a", {"x": 1}, {"x": 2}),
+            Fixed("b", {"x": 3}, can_block=True),
+            Fixed("c", Unavailable("none")),
+        ]
+        found = measure_once(sources, lambda *what: reports.append(what))
+
+        assert {"a": 2, "b": 3} == {name: each["x"] for name, each in found.values.items()}
+        assert ["c"] == list(found.missing)
+        assert [] == reports
+
+    def test_does_without_what_hangs(self, reports):
+        hanging = Hanging("hangs", {}, answers=0)
+        found = measure_once([hanging, Fixed("a", {"x": 1})], reports.append, timeout_seconds=0.5)
+        hanging.may_go_on.set()
+
+        assert {"a": {"x": 1}} == found.values
+
 
 class TestDefaultSources:
     def test_are_those_of_the_schema_and_fresh_each_time(self):
-        assert ["cpu", "memory", "process"] == [source.name for source in default_sources()]
+        names = [source.name for source in default_sources()]
+
+        assert [section.name for section in RESOURCE_USAGE.fields] == names
         assert set(map(id, default_sources())).isdisjoint(map(id, default_sources()))
+
+    def test_are_psutil_s_where_there_is_no_proc(self, tmp_path):
+        sources = default_sources(root=tmp_path)
+
+        assert [
+            section.name for section in RESOURCE_USAGE.fields if section.name != "pressure"
+        ] == [source.name for source in sources]
+        assert "vlog.resources.portable" == type(sources[0]).__module__

@@ -100,6 +100,8 @@ def _type(field: Field) -> Any:
 def _constrained(field: Field) -> Any:
     if field.kind == "object":
         return _object(field)
+    if field.items:
+        return list[_struct(field.name, field.items)]  # type: ignore[misc]
     kind = _KINDS[field.kind]
     if field.minimum is None and field.maximum is None:
         return kind
@@ -111,8 +113,11 @@ def _constrained(field: Field) -> Any:
     return Annotated[kind, msgspec.Meta(ge=lowest, le=highest)]
 
 
+def _struct(name: str, fields: tuple[Field, ...]) -> Any:
+    return msgspec.defstruct(name, [_definition(each) for each in fields], kw_only=True)
+
+
 def _object(field: Field) -> Any:
     if field.fields:
-        definitions = [_definition(each) for each in field.fields]
-        return msgspec.defstruct(field.name, definitions, kw_only=True)
+        return _struct(field.name, field.fields)
     return dict[str, _KINDS[field.values] if field.values else Any]  # type: ignore[misc]

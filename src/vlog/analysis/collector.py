@@ -15,7 +15,8 @@ from vlog.analysis.fields import (
     value_at,
 )
 from vlog.analysis.processes import is_alive, is_this_host
-from vlog.analysis.run_summary import Alert, EtaCheck, Range, RunSummary, State
+from vlog.analysis.resource_collector import ResourceCollector
+from vlog.analysis.run_summary import Alert, EtaCheck, RunSummary, State
 from vlog.analysis.samples import Samples
 from vlog.schema import END_EVENTS, EventType
 
@@ -27,12 +28,6 @@ _MAX_STEPS = 100_000  # without a finite loss; those before them are counted and
 _NON_FINITE_LOSS = frozenset({"metrics.loss", "loss"})  # at the top level in the standard log
 _LINKS = ("resumed_from", "resumed_from_checkpoint", "restarted_from", "previous_run_id")
 _STEP_PHASES = ("data_wait_seconds", "forward_backward_seconds", "optimizer_seconds")
-_READINGS = {
-    "cpu_percent": ("cpu", "usage_percent"),
-    "memory_percent": ("memory", "usage_percent"),
-    "memory_used_gb": ("memory", "used_gb"),
-    "process_memory_gb": ("process", "memory_gb"),
-}
 KILLED = "did not end by itself: no end entry; killed, out of memory, or power loss"
 
 
@@ -50,9 +45,8 @@ class RunCollector:
         self._types: Counter[str] = Counter()
         self._levels: Counter[str] = Counter()
         self._step_times = Samples()
-        self._last_usage: dict[str, Any] = {}
-        self._readings = {name: Samples() for name in _READINGS}
-        self._alerts: dict[str, Alert] = {}
+        self._resources = ResourceCollector()
+        self._alerts: dict[tuple[str, str | None], Alert] = {}
         self._non_finite_steps: set[int] = set()
         self._training_started: str | None = None
         self._phases: dict[str, Any] = {}  # the run's own totals, the latest
@@ -86,7 +80,7 @@ class RunCollector:
         summary.types, summary.levels = dict(self._types), dict(self._levels)
         summary.alerts = list(self._alerts.values())
         self._finish_step_time()
-        self._finish_readings()
+        summary.resources = self._resources.finish()
         self._finish_time()
         progress = summary.progress
         if progress.percent is None and progress.step is not None and progress.total_steps:
@@ -111,10 +105,10 @@ class RunCollector:
         )
 
     def _add_alert(self, entry: dict[str, Any]) -> None:
-        name = str(entry["alert"])
-        if name not in self._alerts and len(self._alerts) >= _MAX_NAMES:
+        name, subject = str(entry["alert"]), text_at(entry, "subject")
+        if (name, subject) not in self._alerts and len(self._alerts) >= _MAX_NAMES:
             return
-        alert = self._alerts.setdefault(name, Alert(name))
+        alert = self._alerts.setdefault((name, subject), Alert(name, subject))
         alert.is_active = entry.get("type") != EventType.ALERT_RESOLVED
         if not alert.is_active:
             seconds = number_at(entry, "active_seconds") or 0.0
@@ -159,7 +153,7 @@ class RunCollector:
             self._phase_sums[phase] += number_at(timing, phase) or 0.0
         self._phases = object_at(entry, "phases") or self._phases
         self._add_rates(timing)
-        self._add_readings(object_at(entry, "resource_usage"))
+        self._resources.add(entry)
         self._add_eta(entry, timing)
 
     def _add_metrics(self, entry: dict[str, Any]) -> None:
@@ -207,16 +201,6 @@ class RunCollector:
         time = self.summary.time
         time.samples_per_second = number_at(source, "samples_per_second") or time.samples_per_second
         time.tokens_per_second = number_at(source, "tokens_per_second") or time.tokens_per_second
-
-    def _add_readings(self, usage: dict[str, Any]) -> None:
-        if usage == self._last_usage:  # the same reading stands in several entries
-            return
-        self._last_usage = usage
-        self.summary.resources.readings += bool(usage)
-        for name, keys in _READINGS.items():
-            value = number_at(usage, *keys)
-            if value is not None:
-                self._readings[name].add(value)
 
     def _add_eta(self, entry: dict[str, Any], timing: dict[str, Any]) -> None:
         """Keep what the first step entry of the second half predicts."""
@@ -293,10 +277,6 @@ class RunCollector:
             step_time.count, step_time.mean = times.count, times.mean
             step_time.min, step_time.max = times.min, times.max
             step_time.median, step_time.p95 = times.quantile(0.5), times.quantile(0.95)
-
-    def _finish_readings(self) -> None:
-        for name, samples in self._readings.items():
-            setattr(self.summary.resources, name, Range(mean=samples.mean, peak=samples.max))
 
     def _finish_time(self) -> None:
         time = self.summary.time

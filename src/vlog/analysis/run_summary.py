@@ -163,21 +163,46 @@ class Range:
 
 
 @dataclass(slots=True)
+class Gpu:
+    """One accelerator over a run.
+
+    Attributes:
+        energy_joules: What it used, as far as the readings tell.
+    """
+
+    product: str | None = None
+    memory_percent: Range = field(default_factory=Range)
+    utilization_percent: Range = field(default_factory=Range)
+    temperature_celsius: Range = field(default_factory=Range)
+    power_watts: Range = field(default_factory=Range)
+    energy_joules: float | None = None
+
+
+@dataclass(slots=True)
 class Resources:
-    """The resources of a run, as the step entries have them."""
+    """The resources of a run, as the step entries have them.
+
+    Attributes:
+        gpus: Each accelerator by its number, and its part where it has some.
+        missing: What could not be read at the end, and why.
+    """
 
     readings: int = 0
     cpu_percent: Range = field(default_factory=Range)
     memory_percent: Range = field(default_factory=Range)
     memory_used_gb: Range = field(default_factory=Range)
     process_memory_gb: Range = field(default_factory=Range)
+    children_memory_gb: Range = field(default_factory=Range)
+    gpus: dict[str, Gpu] = field(default_factory=dict)
+    missing: dict[str, str] = field(default_factory=dict)
 
 
 @dataclass(slots=True)
 class Alert:
-    """All alerts of one name.
+    """All alerts of one name and subject.
 
     Attributes:
+        subject: What it is about, where there are several.
         count: How many times it was raised.
         first_step: When it was raised first.
         message: What it said first.
@@ -186,6 +211,7 @@ class Alert:
     """
 
     name: str
+    subject: str | None = None
     count: int = 0
     level: str | None = None
     first_step: int | None = None

@@ -203,6 +203,22 @@ def tail(
 
 
 @_command
+def system(as_json: AsJson = False) -> None:
+    """Show what the monitor sees on this machine now, and what it cannot see and why."""
+    from vlog.cli.system_view import print_reading  # noqa: PLC0415
+    from vlog.resources import Places, default_sources, measure_once  # noqa: PLC0415
+
+    places = Places()
+    places.set("log", Path.cwd())
+    sources = default_sources(interval_seconds=0.2, places=places, detailed=True)
+    reading = measure_once(sources, lambda _what, _error: None)  # faults are in the reading
+    if as_json:
+        Screen().json({"resource_usage": reading.values, "missing": reading.missing})
+    else:
+        print_reading(Screen(), reading)
+
+
+@_command
 def levels(as_json: AsJson = False) -> None:
     """Show what each verbosity writes."""
     from vlog.cli.levels import levels as table  # noqa: PLC0415

@@ -42,7 +42,9 @@ def _finer_fields(
     for field in fields:
         if field.tier < tier:
             yield f"{prefix}{field.name}", field.tier, field.about
-        yield from _finer_fields(field.fields, min(tier, field.tier), f"{prefix}{field.name}.")
+        tier_below = min(tier, field.tier)
+        yield from _finer_fields(field.fields, tier_below, f"{prefix}{field.name}.")
+        yield from _finer_fields(field.items, tier_below, f"{prefix}{field.name}[].")
 
 
 def print_levels(screen: Screen) -> None:

@@ -14,7 +14,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from vlog.cli.visible import visible, visible_json
+from vlog.visible import visible, visible_json
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence

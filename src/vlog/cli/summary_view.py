@@ -7,12 +7,12 @@ from typing import TYPE_CHECKING, Any
 from vlog.analysis.fields import integer_at, number_at, object_at, text_at, time_of
 from vlog.analysis.run_summary import State
 from vlog.cli.screen import Cell
-from vlog.cli.units import NONE, duration, gigabytes, number, percent, size, whole
+from vlog.units import NONE, duration, gigabytes, number, percent, size, whole
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from vlog.analysis.run_summary import Alert, Range, RunSummary
+    from vlog.analysis.run_summary import Alert, Gpu, Range, RunSummary
     from vlog.analysis.summary import Summary
     from vlog.cli.screen import Screen
 
@@ -29,6 +29,7 @@ _STATE_STYLES = {
 _VERSIONS = ("python", "vlog-training", "torch", "transformers", "trl", "cuda")
 _BAR_CELLS = 20
 _MB = 2**20
+_JOULES_PER_KWH = 3.6e6
 
 
 def print_summary(screen: Screen, summary: Summary, run: RunSummary | None) -> None:
@@ -224,8 +225,26 @@ def _resources(run: RunSummary) -> Rows:
     if resources.memory_used_gb.peak is not None:
         yield "", Cell(_range(resources.memory_used_gb, gigabytes), "dim")
     yield "process memory", Cell(_range(resources.process_memory_gb, gigabytes))
+    if resources.children_memory_gb.peak:
+        yield "its children", Cell(_range(resources.children_memory_gb, gigabytes))
     yield "processor", Cell(_range(resources.cpu_percent, percent))
+    for name, gpu in resources.gpus.items():
+        yield from _gpu(name, gpu)
     yield "readings", Cell(whole(resources.readings), "dim")
+
+
+def _gpu(name: str, gpu: Gpu) -> Rows:
+    yield f"gpu {name}", Cell(gpu.product or NONE)
+    for label, values, unit in (
+        ("memory", gpu.memory_percent, percent),
+        ("utilization", gpu.utilization_percent, percent),
+        ("temperature", gpu.temperature_celsius, lambda value: f"{number(value)} °C"),
+        ("power", gpu.power_watts, lambda value: f"{number(value)} W"),
+    ):
+        if values.peak is not None:
+            yield "", Cell(f"{label}: {_range(values, unit)}")
+    if gpu.energy_joules:
+        yield "", Cell(f"energy: {number(gpu.energy_joules / _JOULES_PER_KWH)} kWh")
 
 
 def _range(values: Range, unit: Any) -> str:
@@ -242,7 +261,8 @@ def _alert(alert: Alert) -> tuple[str, Cell]:
     else:
         over, style = f"over after {duration(alert.active_seconds)}", ""
     message = f": {alert.message}" if alert.message else ""
-    return alert.name, Cell(f"{times}{step}, {over}{message}", style)
+    name = f"{alert.name} ({alert.subject})" if alert.subject else alert.name
+    return name, Cell(f"{times}{step}, {over}{message}", style)
 
 
 def _files(summary: Summary, run: RunSummary | None) -> Rows:

@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING, Any
 
 from vlog.analysis.fields import integer_at, number_at, text_at, time_of
 from vlog.cli.screen import Cell, Screen, print_note
-from vlog.cli.units import duration, number, percent
-from vlog.cli.visible import visible_line
 from vlog.reader import growing_lines, parse, read_lines
+from vlog.units import duration, number, percent
+from vlog.visible import visible_line
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from vlog.cli.screen import Cell, Screen
-from vlog.cli.units import whole
+from vlog.units import whole
 
 if TYPE_CHECKING:
     from vlog.analysis.validate import ValidationReport

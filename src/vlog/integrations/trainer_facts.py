@@ -7,6 +7,7 @@ import os
 from typing import Any
 
 from vlog.describe import describe_dataset, describe_model
+from vlog.schema import GB, MB
 from vlog.timing import Schedule
 
 
@@ -55,6 +56,23 @@ def batch_of(args: Any, state: Any) -> dict[str, int]:
         "world_size": args.world_size,
     }
     return {**sizes, "samples_per_step": math.prod(sizes.values())}
+
+
+def first_checkpoint_gb(args: Any, model: dict[str, Any]) -> float | None:
+    """Return the least that the first checkpoint needs, or None if none is planned or known.
+
+    Args:
+        args: Training arguments.
+        model: See `vlog.describe.describe_model`.
+    """
+    strategy = getattr(args.save_strategy, "value", args.save_strategy)
+    size, total = model.get("size_mb"), model.get("total_parameters")
+    if strategy == "no" or not size or not total:
+        return None
+    trained = size * model["trainable_parameters"] / total  # an adapter is saved without its base
+    optimizer = str(getattr(args.optim, "value", args.optim))
+    has_moments = optimizer.startswith("adamw_torch") and not args.save_only_model
+    return float(trained * (3 if has_moments else 1) * MB / GB)
 
 
 def checkpoint_path(args: Any, state: Any) -> str | None:

@@ -13,6 +13,7 @@ from vlog.describe import count_batch, describe_structure
 from vlog.integrations.trainer_facts import (
     batch_of,
     checkpoint_path,
+    first_checkpoint_gb,
     initialization_of,
     schedule_of,
     skips_batches,
@@ -84,10 +85,15 @@ class TrainerRun:
             with_content: Whether the first sample's values may be written.
         """
         self.is_set_up = True
+        self.recorder.name = args.run_name or self.recorder.name
+        made_of = initialization_of(args, model, datasets, with_content)
         self.recorder.record(
             EventType.TRAINING_INITIALIZATION,
             "🧩 Arguments, model and data sets are ready",
-            **initialization_of(args, model, datasets, with_content),
+            **made_of,
+        )
+        self.recorder.expect_checkpoints(
+            args.output_dir, first_checkpoint_gb(args, made_of["model"])
         )
         self._batch = batch_of(args, state)
         self._skips_data = skips_batches(args, state, loader)

@@ -28,17 +28,19 @@ if int(_version.partition(".")[0]) < 5:
     )
 
 from vlog import endings
+from vlog.alerts import Limits
 from vlog.clock import Clock, SystemClock
 from vlog.config import DEFAULT_LOG_FILE, Output, Rotation, refuse_unknown
 from vlog.describe import describe_environment, describe_model
 from vlog.integrations.trainer_facts import checkpoint_path
 from vlog.integrations.trainer_probe import find_trainer, wrap_trainer
+from vlog.integrations.trainer_progress import TrainerProgress
 from vlog.integrations.trainer_run import TrainerRun
 from vlog.interrupts import deferred_signals
 from vlog.lineage import find_checkpoint_run
 from vlog.own_entry import own_entry
 from vlog.recorder import Recorder
-from vlog.resources import Monitor, default_sources
+from vlog.resources import default_sources, measure_once
 from vlog.run_log import record_alone
 from vlog.schema import EventType
 from vlog.settings import Settings
@@ -57,6 +59,7 @@ _LATE = (
     "exceptions that the caller catches: the callback was added after the Trainer was "
     "constructed; pass it in `callbacks=[...]`"
 )
+_NOT_COPIED = ("self", "__class__", "unknown", "clock", "sources")
 _UNWRAPPED = "exceptions that the caller catches, batches, hidden losses: wrap_trainer is off"
 
 
@@ -101,7 +104,17 @@ class VerboseLoggingCallback(TrainerCallback):  # type: ignore[misc]  # untyped 
             `<name>.rank3.jsonl`.
         standard_log: True for the flat standard log `training_logs.jsonl` beside the log, or its
             path. Written by rank 0.
-        memory_alert_percent: Host memory above which there is an alert, 0 to 100.
+        console: What is shown on standard error while training. None: a live line on a terminal
+            and a line every 30 s elsewhere, unless the Trainer shows its own progress;
+            milestones and warnings in any case. True: the same in place of the Trainer's own
+            progress, which is taken out for the run. False: nothing. Rank 0 only.
+        memory_alert_percent: Memory of the host, or of the container's limit, above which there
+            is an alert, 0 to 100.
+        gpu_memory_alert_percent: The same of each GPU.
+        disk_alert_percent: The same of the disks that hold the log and the output folder.
+        temperature_alert_celsius: Of any sensor; None for 5 below what it calls critical.
+        slow_step_alert_factor: How many times as long as usual steps must take, above 1.
+        alert_after_seconds: How long heat, throttling and slow steps must last.
         reading_interval_seconds: Time between two resource readings; None for the verbosity's own
             (10 at low, 5 at medium, 1 at high, 0.5 at ultra).
         max_mb: Size in MiB at which the log is set aside as a segment; 0 for never.
@@ -125,7 +138,13 @@ class VerboseLoggingCallback(TrainerCallback):  # type: ignore[misc]  # untyped 
         log_file: str | os.PathLike[str] = DEFAULT_LOG_FILE,
         *,
         standard_log: str | os.PathLike[str] | bool | None = None,
-        memory_alert_percent: float = Settings.memory_alert_percent,
+        console: bool | None = None,
+        memory_alert_percent: float = 90.0,
+        gpu_memory_alert_percent: float = 95.0,
+        disk_alert_percent: float = 95.0,
+        temperature_alert_celsius: float | None = None,
+        slow_step_alert_factor: float = 1.5,
+        alert_after_seconds: float = 10.0,
         reading_interval_seconds: float | None = None,
         max_mb: float = Rotation.max_mb,
         total_mb: float = Rotation.total_mb,
@@ -136,24 +155,24 @@ class VerboseLoggingCallback(TrainerCallback):  # type: ignore[misc]  # untyped 
         sources: list[Source] | None = None,
         **unknown: object,
     ) -> None:
+        options = {name: value for name, value in locals().items() if name not in _NOT_COPIED}
         refuse_unknown(unknown, VerboseLoggingCallback.__init__)
         super().__init__()
-        self._options = {
-            "verbosity_level": verbosity_level,
-            "log_file": log_file,
-            "standard_log": standard_log,
-            "memory_alert_percent": memory_alert_percent,
-            "reading_interval_seconds": reading_interval_seconds,
-            "max_mb": max_mb,
-            "total_mb": total_mb,
-            "compress": compress,
-            "log_sample_content": log_sample_content,
-            "wrap_trainer": wrap_trainer,
-        }
-        self._settings = Settings(
-            Verbosity.parse(verbosity_level), memory_alert_percent, reading_interval_seconds
+        self._options = options
+        limits = Limits(
+            memory_alert_percent,
+            gpu_memory_alert_percent,
+            disk_alert_percent,
+            temperature_alert_celsius,
+            slow_step_alert_factor,
+            alert_after_seconds,
         )
-        self._output = Output(log_file, standard_log, Rotation(max_mb, total_mb, compress))
+        self._settings = Settings(
+            Verbosity.parse(verbosity_level), limits, reading_interval_seconds
+        )
+        rotation = Rotation(max_mb, total_mb, compress)
+        self._output = Output(log_file, standard_log, rotation, console)
+        self._progress = TrainerProgress(self._output.console, takes_its_place=bool(console))
         self._report = self._output.report
         self._log_sample_content = log_sample_content
         self._wraps_trainer = wrap_trainer
@@ -206,10 +225,13 @@ class VerboseLoggingCallback(TrainerCallback):  # type: ignore[misc]  # untyped 
     def loop_begins(self, resume_from_checkpoint: str | None) -> None:
         """Begin a run before its set-up, so that an error in that is recorded too."""
         self._begin_run(resume_from_checkpoint, missing=[])
+        self._progress.begin(find_trainer(self))
 
     def _pop_run(self) -> TrainerRun | None:
         """Return the run that is over; the one around it, if any, goes on."""
         run, self._run = self._run, self._outer_runs.pop() if self._outer_runs else None
+        if self._run is None:
+            self._progress.end()
         return run
 
     @_guarded
@@ -278,6 +300,7 @@ class VerboseLoggingCallback(TrainerCallback):  # type: ignore[misc]  # untyped 
         if run is None or run.is_set_up:  # nobody announced this loop
             checkpoint = checkpoint_path(args, state) if state.global_step else None
             run = self._begin_run(checkpoint, [_LATE if self._wraps_trainer else _UNWRAPPED])
+            self._progress.begin(find_trainer(self))
         loader = kwargs.get("train_dataloader")
         datasets = {"train": getattr(loader, "dataset", None)}
         trainer = find_trainer(self)
@@ -334,7 +357,7 @@ class VerboseLoggingCallback(TrainerCallback):  # type: ignore[misc]  # untyped 
         if latest is not None:
             return dict(latest.values)
         sources = default_sources() if self._sources is None else self._sources
-        return dict(Monitor(1.0, self._clock, sources, self._report).measure().values)
+        return dict(measure_once(sources, self._report).values)
 
     def _get_model_info(self, model: Any) -> dict[str, Any]:
         """Return what `training_initialization` says of `model`."""

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 _OURS = frozenset(
     {
         "timestamp", "type", "level", "run_id", "rank", "pid", "seq", "verbosity", "step",
-        "timing", "progress", "trends", "phases", "overhead",
+        "timing", "progress", "trends", "phases", "overhead", "samples", "tokens",
         "resource_usage", "resource_age_seconds",
     }
 )  # fmt: skip

@@ -2,22 +2,27 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
 from vlog.schema import EventType
 from vlog.verbosity import Verbosity
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from structlog.typing import EventDict
 
     from vlog.clock import Clock
-    from vlog.resources import Monitor
+    from vlog.resources import Missing, Monitor
 
 _EVERY_STEPS = {Verbosity.MEDIUM: 5, Verbosity.HIGH: 1, Verbosity.ULTRA: 1}
 
 
 class AddResources:
     """Add `resource_usage` and its age: every 5th step at medium, every step from high on.
+
+    What is missing in it stands beside it, at the first reading and whenever that changes.
 
     Args:
         monitor: Where the reading lies.
@@ -29,6 +34,7 @@ class AddResources:
         self._monitor = monitor
         self._clock = clock
         self._every_steps = _EVERY_STEPS.get(verbosity, 0)
+        self._missing: Mapping[str, Missing] = {}
 
     def __call__(self, _logger: Any, _method: str, event_dict: EventDict) -> EventDict:
         """Return `event_dict` with the reading, if it is a step's turn and there is one."""
@@ -39,4 +45,9 @@ class AddResources:
             event_dict["resource_usage"] = reading
             age = self._clock.monotonic() - reading.taken
             event_dict["resource_age_seconds"] = round(max(age, 0.0), 3)
+            if reading.missing is not self._missing:
+                self._missing = reading.missing
+                event_dict["resource_missing"] = {
+                    path: asdict(what) for path, what in self._missing.items()
+                }
         return event_dict

@@ -1,4 +1,4 @@
-"""The trends of memory, step time and loss, in step entries."""
+"""The trends of resources, step time, throughput and loss, in step entries."""
 
 from __future__ import annotations
 
@@ -10,13 +10,14 @@ from vlog.trends import Trend
 if TYPE_CHECKING:
     from structlog.typing import EventDict
 
-    from vlog.resources import Monitor
+    from vlog.resources import Monitor, Reading
 
 
 class AddTrends:
     """Add `trends` to step entries.
 
-    Memory is followed over distinct readings, step time over steps, loss over logged losses.
+    Resources are followed over distinct readings, step time and throughput over steps, loss over
+    logged losses.
 
     Args:
         monitor: Where readings come from.
@@ -27,38 +28,51 @@ class AddTrends:
         self._monitor = monitor
         self._detailed = detailed
         self._last_reading = 0
-        self._memory = Trend("readings")
-        self._step_time = Trend("steps")
-        self._loss = Trend("logged losses")
+        self._trends = {
+            "memory_usage_trend": Trend("readings"),
+            "gpu_memory_usage_trend": Trend("readings"),
+            "cpu_usage_trend": Trend("readings"),
+            "step_time_trend": Trend("steps"),
+            "throughput_trend": Trend("steps"),
+            "loss_trend": Trend("logged losses"),
+        }
 
     def __call__(self, _logger: Any, _method: str, event_dict: EventDict) -> EventDict:
         """Return `event_dict`, with trends if it is a step's entry."""
-        loss = _number_at(event_dict, "metrics", "loss")
         kind = event_dict["type"]
-        if loss is not None and kind in _WITH_LOSS:
-            self._loss.add(loss)
+        if kind in _WITH_LOSS:
+            self._add("loss_trend", _number_at(event_dict, "metrics", "loss"))
         if kind != EventType.TRAINING_STEP_COMPLETE:
             return event_dict
-        step_time = _number_at(event_dict, "timing", "step_time_seconds")
-        if step_time is not None:
-            self._step_time.add(step_time)
-        self._take_reading()
-        trends = {
-            "memory_usage_trend": self._memory.summary(self._detailed),
-            "step_time_trend": self._step_time.summary(self._detailed),
-            "loss_trend": self._loss.summary(self._detailed),
-        }
-        event_dict["trends"] = {name: fields for name, fields in trends.items() if fields}
+        self._add_step(event_dict)
+        reading = self._monitor.latest
+        if reading is not None and reading.number != self._last_reading:
+            self._last_reading = reading.number
+            self._add_reading(reading)
+        summaries = {name: trend.summary(self._detailed) for name, trend in self._trends.items()}
+        event_dict["trends"] = {name: fields for name, fields in summaries.items() if fields}
         return event_dict
 
-    def _take_reading(self) -> None:
-        reading = self._monitor.latest
-        if reading is None or reading.number == self._last_reading:
-            return
-        self._last_reading = reading.number
-        usage = reading.values.get("memory", {}).get("usage_percent")
-        if usage is not None:
-            self._memory.add(usage)
+    def _add(self, name: str, value: float | None) -> None:
+        if value is not None:
+            self._trends[name].add(value)
+
+    def _add_step(self, event_dict: EventDict) -> None:
+        seconds = _number_at(event_dict, "timing", "step_time_seconds")
+        self._add("step_time_trend", seconds)
+        work = event_dict.get("tokens") or event_dict.get("samples")
+        if seconds and isinstance(work, int):
+            self._add("throughput_trend", work / seconds)
+
+    def _add_reading(self, reading: Reading) -> None:
+        values = reading.values
+        self._add("memory_usage_trend", values.get("memory", {}).get("usage_percent"))
+        self._add("cpu_usage_trend", values.get("cpu", {}).get("usage_percent"))
+        devices = values.get("gpu", {}).get("devices", ())
+        used = [device.get("memory_usage_percent") for device in devices]
+        self._add(
+            "gpu_memory_usage_trend", max((each for each in used if each is not None), default=None)
+        )
 
 
 def _number_at(event_dict: EventDict, section: str, name: str) -> float | None:

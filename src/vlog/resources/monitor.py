@@ -7,71 +7,42 @@ immutable reading, encoded once.
 from __future__ import annotations
 
 import threading
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Protocol
+import time
+from typing import TYPE_CHECKING, Any
 
 import orjson
 
-from vlog.resources.host import HostCpu, HostMemory
-from vlog.resources.process import OwnProcess
+from vlog.clock import SystemClock, iso_timestamp
+from vlog.resources.reading import Missing, Reading
+from vlog.resources.sampler import FIRST_INTERVAL_SECONDS, Sampler, reason_of
+from vlog.resources.source import Lost, is_unavailable
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
     from vlog.clock import Clock
+    from vlog.resources.source import Source
 
-_FIRST_INTERVAL_SECONDS = 0.2  # rates need two measurements: the second one comes soon
-
-
-class Source(Protocol):
-    """One thing that can be measured: the extension point of the monitor."""
-
-    name: str
-    """The key of its fields in `resource_usage`."""
-
-    def read(self) -> dict[str, Any]:
-        """Measure now. Return its fields with the unit in the key; none where there are none."""
-        ...
-
-
-@dataclass(frozen=True, slots=True)
-class Reading:
-    """One measurement of every source.
-
-    Attributes:
-        number: Its place, from 1, so that a reader can tell a new one from an old one.
-        taken: When, in seconds of the monotonic clock.
-        values: The fields by source. Nobody changes them.
-        json: `values`, encoded.
-    """
-
-    number: int
-    taken: float
-    values: dict[str, dict[str, Any]]
-    json: bytes
-
-
-def default_sources() -> list[Source]:
-    """Return a fresh instance of every source that this machine can be asked for."""
-    return [HostCpu(), HostMemory(), OwnProcess()]
+_POLL_SECONDS = 0.02
 
 
 class Monitor:
-    """Measure every source at an interval, in a thread of its own.
+    """Measure every source at its pace, and publish what they say at an interval.
 
-    A source that raises loses its own fields and nobody else's; the first error of each is
-    reported, and it is asked again the next time.
+    A source that can block has a thread of its own, the others share the monitor's. One that
+    raises, hangs or says what cannot be true loses its own fields and nobody else's; the first
+    error of each is reported, and it is asked again.
 
     Args:
         interval_seconds: Time between two readings.
         clock: Stamps the readings.
         sources: What to measure.
-        report: Told once of each source that fails: `report(what, error)`.
+        report: Told once of each fault: `report(what, error)`. What a machine has not got is none.
+        hidden: Sections that alerts see and entries do not carry.
 
     Attributes:
         on_reading: Called in the monitor's thread with each new reading, if it is set.
         latest: The last reading, or None before the first one.
-        busy_seconds: Time spent measuring.
     """
 
     def __init__(
@@ -80,65 +51,133 @@ class Monitor:
         clock: Clock,
         sources: Sequence[Source],
         report: Callable[[str, BaseException], None],
+        *,
+        hidden: frozenset[str] = frozenset(),
     ) -> None:
         self.on_reading: Callable[[Reading], None] | None = None
         self.latest: Reading | None = None
-        self.busy_seconds = 0.0
         self._interval = interval_seconds
         self._clock = clock
-        self._sources = sources
         self._report = report
-        self._failing: set[str] = set()
+        self._hidden = hidden
+        self._samplers = [Sampler(source, clock, interval_seconds) for source in sources]
+        self._missing: Mapping[str, Missing] = {}
+        self._reported: set[str] = set()
+        self._own_cpu_seconds = 0.0
         self._stopped = threading.Event()
         self._thread: threading.Thread | None = None
 
+    @property
+    def cpu_seconds(self) -> float:
+        """Processor time of all its threads so far."""
+        return self._own_cpu_seconds + sum(each.cpu_seconds for each in self._samplers)
+
     def start(self) -> None:
-        """Start the thread. It dies with the process and does not survive a fork."""
+        """Start the threads. They die with the process and do not survive a fork."""
+        for sampler in self._samplers:
+            sampler.start()
         self._thread = threading.Thread(target=self._run, name="vlog-monitor", daemon=True)
         self._thread.start()
 
     def stop(self, timeout_seconds: float = 1.0) -> None:
-        """Ask the thread to end, and wait for it no longer than `timeout_seconds`."""
+        """Ask the threads to end, and wait for them no longer than `timeout_seconds`."""
+        deadline = time.monotonic() + timeout_seconds
         self._stopped.set()
+        for sampler in self._samplers:
+            sampler.stop(0.0)
+        for sampler in self._samplers:
+            sampler.stop(max(deadline - time.monotonic(), 0.0))
         if self._thread is not None and self._thread is not threading.current_thread():
-            self._thread.join(timeout_seconds)
+            self._thread.join(max(deadline - time.monotonic(), 0.0))
+
+    def settle(self, timeout_seconds: float) -> Reading:
+        """Wait until every source has answered twice, and return a reading of that.
+
+        Args:
+            timeout_seconds: Wait no longer than this for those that do not answer.
+        """
+        deadline = time.monotonic() + timeout_seconds
+        enough: int | None = None
+        while time.monotonic() < deadline:
+            if enough is None and all(each.has_settled for each in self._samplers):
+                enough = 0 if self.latest is None else self.latest.number
+            if enough is not None and self.latest is not None and self.latest.number > enough:
+                break
+            time.sleep(_POLL_SECONDS)
+        return self.measure() if self.latest is None else self.latest
 
     def measure(self) -> Reading:
-        """Measure every source now, in the calling thread, and publish the reading."""
-        started = self._clock.monotonic()
-        values = {}
-        encoded = {}
-        for source in self._sources:
-            fields, json = self._read(source)
-            if fields:
-                values[source.name] = fields
-                encoded[source.name] = orjson.Fragment(json)
-        number = 1 if self.latest is None else self.latest.number + 1
-        self.latest = Reading(number, self._clock.monotonic(), values, orjson.dumps(encoded))
-        self.busy_seconds += self._clock.monotonic() - started
+        """Read what cannot block, in the calling thread, and publish a reading of everything."""
+        for sampler in self._samplers:
+            if not sampler.can_block:
+                sampler.read_if_due(self._interval / 2)
+        self.latest = self._compose()
         return self.latest
 
-    def _read(self, source: Source) -> tuple[dict[str, Any], bytes]:
-        try:
-            fields = source.read()
-            json = orjson.dumps(fields)
-        except Exception as error:  # noqa: BLE001 - a source may raise anything, and is asked again
-            if source.name not in self._failing:
-                self._failing.add(source.name)
-                self._report(f"resource {source.name!r} cannot be read", error)
-            return {}, b""
-        self._failing.discard(source.name)
-        return fields, json
+    def _compose(self) -> Reading:
+        """Return a reading of what every source said last."""
+        now = self._clock.monotonic()
+        values: dict[str, dict[str, Any]] = {}
+        gaps: dict[str, tuple[Exception, float | None]] = {}
+        for sampler in self._samplers:
+            section, name = sampler.look(), sampler.source.name
+            if section.values:
+                age = round(now - section.taken, 1)
+                values[name] = {**section.values, "age_seconds": age} if age else section.values
+            for path, error in section.gaps.items():
+                gaps[f"{name}.{path}" if path else name] = error, section.silent_since
+        self._note(gaps, now)
+        number = 1 if self.latest is None else self.latest.number + 1
+        written = {name: values[name] for name in values if name not in self._hidden}
+        return Reading(number, now, values, orjson.dumps(written), self._missing)
+
+    def _note(self, gaps: dict[str, tuple[Exception, float | None]], now: float) -> None:
+        """Keep what is missing and since when; report the faults among it that are new."""
+        missing = {}
+        for path, (error, silent_since) in gaps.items():
+            is_lost, known = isinstance(error, Lost), self._missing.get(path)
+            if known is None or known.is_lost != is_lost:
+                seconds_ago = now - silent_since if silent_since is not None else 0.0
+                since = iso_timestamp(self._clock.wall() - seconds_ago)
+                known = Missing(reason_of(error), known.since if known else since, is_lost)
+            missing[path] = known
+            if not is_unavailable(error) and path not in self._reported:
+                self._reported.add(path)
+                self._report(f"resource {path!r} cannot be read", error)
+        self._reported &= missing.keys()
+        if missing != self._missing:
+            self._missing = missing
 
     def _run(self) -> None:
-        interval = min(_FIRST_INTERVAL_SECONDS, self._interval)
-        while True:
+        pause = min(FIRST_INTERVAL_SECONDS, self._interval)
+        while not self._stopped.is_set():
+            began = self._clock.monotonic()
             reading = self.measure()
             if self.on_reading is not None:
                 try:
                     self.on_reading(reading)
                 except Exception as error:  # noqa: BLE001 - the next reading must still come
                     self._report("a reading could not be passed on", error)
-            if self._stopped.wait(interval):
-                return
-            interval = self._interval
+            self._own_cpu_seconds = time.thread_time()
+            self._stopped.wait(max(pause - (self._clock.monotonic() - began), 0.0))
+            pause = self._interval
+        for sampler in self._samplers:
+            if not sampler.can_block:
+                sampler.close()
+
+
+def measure_once(
+    sources: Sequence[Source],
+    report: Callable[[str, BaseException], None],
+    timeout_seconds: float = 3.0,
+) -> Reading:
+    """Return one reading with everything in it, rates too.
+
+    It takes half a second, or up to `timeout_seconds` where a source does not answer.
+    """
+    monitor = Monitor(FIRST_INTERVAL_SECONDS, SystemClock(), sources, report)
+    monitor.start()
+    try:
+        return monitor.settle(timeout_seconds)
+    finally:
+        monitor.stop(timeout_seconds=1.0)

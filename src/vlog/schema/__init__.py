@@ -9,6 +9,7 @@ from __future__ import annotations
 from vlog.schema.events import END_EVENTS, EVENTS, Event, EventType, Severity, fields_of
 from vlog.schema.fields import GB, MB, SCHEMA_VERSION, Field
 from vlog.schema.json_schema import json_schema
+from vlog.schema.resources import RESOURCE_USAGE
 from vlog.schema.sections import ENVELOPE, RUN
 
 __all__ = [
@@ -17,6 +18,7 @@ __all__ = [
     "EVENTS",
     "GB",
     "MB",
+    "RESOURCE_USAGE",
     "RUN",
     "SCHEMA_VERSION",
     "Event",

@@ -17,6 +17,7 @@ from vlog.schema.fields import (
     section,
     text,
 )
+from vlog.schema.resources import RESOURCE_USAGE
 from vlog.schema.sections import (
     ALERT,
     ENVELOPE,
@@ -25,7 +26,7 @@ from vlog.schema.sections import (
     PHASES,
     PROGRESS,
     RESOURCE_AGE,
-    RESOURCE_USAGE,
+    RESOURCE_MISSING,
     RUN,
     STATISTICS,
     TIMING,
@@ -64,6 +65,7 @@ class EventType(StrEnum):
     PREDICTION_STEP = "prediction_step"
     MODEL_CHECKPOINT_SAVE = "model_checkpoint_save"
     RESOURCE_WARNING = "resource_warning"
+    PERFORMANCE_ANOMALY = "performance_anomaly"
     TRAINING_ANOMALY = "training_anomaly"
     ALERT_RESOLVED = "alert_resolved"
     TRAINING_COMPLETE = "training_complete"
@@ -178,8 +180,11 @@ _EVENTS = (
             count("loss_window_steps", "steps that `metrics.loss` is the mean of, if above 1"),
             Field("non_finite_steps", "array", "the first steps of it whose loss was not finite"),
             Field("batch", "object", "of a run's first step: shape and dtype by key of a batch"),
+            count("samples", "samples of all ranks in the step"),
+            count("tokens", "input tokens of all ranks in the step, padding included"),
             RESOURCE_USAGE,
             RESOURCE_AGE,
+            RESOURCE_MISSING,
             TRENDS,
             PHASES,
         ),
@@ -245,7 +250,14 @@ _EVENTS = (
     Event(
         EventType.RESOURCE_WARNING,
         LOW,
-        "A resource crossed its limit.",
+        "A resource crossed its limit, or cannot be read any more.",
+        Severity.WARNING,
+        ALERT,
+    ),
+    Event(
+        EventType.PERFORMANCE_ANOMALY,
+        LOW,
+        "Steps have been slower than usual for a while.",
         Severity.WARNING,
         ALERT,
     ),
@@ -261,9 +273,8 @@ _EVENTS = (
         LOW,
         "What an alert named is over.",
         fields=(
-            text("alert", "name of the alert", required=True),
+            *(field for field in ALERT if field.name != "evidence"),
             amount("active_seconds", "how long it lasted", required=True),
-            Field("value", "number", "the measured value", nullable=True),
         ),
     ),
     Event(

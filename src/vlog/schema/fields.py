@@ -28,6 +28,7 @@ class Field:
         minimum: The smallest value, where there is one.
         maximum: The largest value, where there is one.
         fields: The known keys, of an `object`. Others may stand beside them.
+        items: The known keys of every object in it, of an `array` of objects.
         values: The JSON type of every value, of an `object` whose keys are free.
     """
 
@@ -40,6 +41,7 @@ class Field:
     minimum: float | None = None
     maximum: float | None = None
     fields: tuple[Field, ...] = ()
+    items: tuple[Field, ...] = ()
     values: str | None = None
 
 

@@ -42,6 +42,8 @@ def _field_schema(field: Field) -> dict[str, Any]:
     schema["description"] = field.about
     if field.kind != "any":
         schema["type"] = [field.kind, "null"] if field.nullable else field.kind
+    if field.items:
+        schema["items"] = _object_schema(field.items)
     if field.values is not None:
         schema["additionalProperties"] = {"type": field.values}
     if field.minimum is not None:

@@ -22,29 +22,13 @@ RUN = (
 )
 
 METRICS = Field("metrics", "object", "the trainer's and the user's numbers, by their own names")
-RESOURCE_USAGE = section(
-    "resource_usage",
-    "the latest reading of the monitor (every 5th step at medium, every step from high on)",
-    section("cpu", "host processor", percent("usage_percent", "busy share of all cores")),
-    section(
-        "memory",
-        "host memory",
-        percent("usage_percent", "share that cannot be reclaimed"),
-        amount("used_gb", "memory in use"),
-        amount("available_gb", "memory that can still be had"),
-        amount("total_gb", "memory of the host"),
-    ),
-    section(
-        "process",
-        "this process",
-        amount("memory_gb", "resident memory"),
-        percent("memory_percent", "resident share of the host's memory"),
-        amount("cpu_percent", "CPU use, 100 for each busy core"),
-        count("threads", "threads"),
-    ),
+RESOURCE_AGE = amount("resource_age_seconds", "age of `resource_usage`", tier=MEDIUM)
+RESOURCE_MISSING = Field(
+    "resource_missing",
+    "object",
+    "what cannot be read, by path: `why` and `since`; at the first reading and at each change",
     tier=MEDIUM,
 )
-RESOURCE_AGE = amount("resource_age_seconds", "age of `resource_usage`", tier=MEDIUM)
 
 
 def _trend(name: str, about: str) -> Field:
@@ -64,8 +48,11 @@ def _trend(name: str, about: str) -> Field:
 TRENDS = section(
     "trends",
     "where the last values are heading",
-    _trend("memory_usage_trend", "host memory in percent, over the last distinct readings"),
+    _trend("memory_usage_trend", "memory in percent, over the last distinct readings"),
+    _trend("gpu_memory_usage_trend", "memory of the fullest GPU in percent, over the same"),
+    _trend("cpu_usage_trend", "processor in percent, over the same"),
     _trend("step_time_trend", "step time in seconds, over the last steps"),
+    _trend("throughput_trend", "tokens (or samples) a second, over the last steps"),
     _trend("loss_trend", "loss, over the last logged losses"),
     tier=MEDIUM,
 )
@@ -139,12 +126,14 @@ OVERHEAD = section(
     "what vlog cost",
     amount("training_thread_seconds", "time in vlog's hooks"),
     Field("training_thread_percent", "number", "its share of the duration", minimum=0),
+    amount("monitor_cpu_seconds", "processor time of the threads that measure"),
     count("entries", "entries written before this one"),
     count("bytes_written", "to files of the run's own, all of its logs, before this entry"),
     count("failed", "calls into vlog that raised and were caught"),
 )
 ALERT = (
     text("alert", "name of the alert", required=True),
+    text("subject", "what it is about, where there are several: a device, a file system"),
     Field("value", "number", "the measured value", nullable=True),
     Field("threshold", "number", "the limit that it crossed"),
     Field("evidence", "object", "the numbers behind it"),

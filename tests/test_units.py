@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from vlog.cli.units import duration, gigabytes, number, percent, size, whole
+from vlog.units import duration, gigabytes, number, percent, size, whole
 
 UNITS = [number, whole, percent, duration, gigabytes, size]
 

@@ -8,9 +8,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-import vlog.cli.units
-import vlog.cli.visible
-from vlog.cli.visible import visible, visible_json, visible_line
+import vlog.units
+import vlog.visible
+from vlog.visible import visible, visible_json, visible_line
 
 ACTING = ["\x00", "\x07", "\x1b", "\x7f", "\x9b", "\u061c", "\u2028", "\u202e", "\u2066", "\ud800"]
 
@@ -50,5 +50,5 @@ class TestVisibleJson:
 
 
 def test_examples_in_docstrings_are_true():
-    for module in (vlog.cli.visible, vlog.cli.units):
+    for module in (vlog.visible, vlog.units):
         assert 0 == doctest.testmod(module).failed

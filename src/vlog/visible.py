@@ -1,6 +1,6 @@
-"""Text from a log, made safe for a terminal: what would act on it is shown instead.
+"""Text from a log or a program, made safe for a terminal: what would act on it is shown instead.
 
-Everything that the command line prints passes through here.
+Everything that the command line and the console handler print passes through here.
 """
 
 from __future__ import annotations

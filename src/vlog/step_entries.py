@@ -1,0 +1,172 @@
+"""The entries of steps: each waits for its metrics, which come after the step.
+
+A trainer's log of a step comes when the step is over already, and may not come at all. So an entry
+is held until the next thing happens, and nothing stays held when the run ends.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from vlog import alerts
+from vlog.schema import EventType
+from vlog.true_losses import TrueLosses
+from vlog.verbosity import Verbosity
+from vlog.wording import number_text
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from vlog.progress import Progress
+    from vlog.run_log import RunLog
+    from vlog.timing import PhaseLedger
+    from vlog.watch import Watch
+
+
+class StepEntries:
+    """Write one entry for each step, with the metrics that belong to it.
+
+    Args:
+        log: Where to.
+        progress: Counts the steps.
+        ledger: Where the time of the run went.
+        watch: Is shown every step and every loss.
+        verbosity: The run's.
+        show: Told of each step, at every verbosity: `show(step, fields)`.
+    """
+
+    def __init__(
+        self,
+        log: RunLog,
+        progress: Progress,
+        ledger: PhaseLedger,
+        watch: Watch,
+        verbosity: Verbosity,
+        *,
+        show: Callable[[int, dict[str, Any]], None],
+    ) -> None:
+        self._log = log
+        self._progress = progress
+        self._ledger = ledger
+        self._watch = watch
+        self._verbosity = verbosity
+        self._show = show
+        self._held: dict[str, Any] | None = None
+        self._losses = TrueLosses()
+
+    @property
+    def non_finite(self) -> int:
+        """Number of steps whose loss was not finite."""
+        return self._losses.non_finite_steps
+
+    def observe_loss(self, step: int, loss: float) -> None:
+        """Take the true loss of a micro-batch, as the training computed it.
+
+        It may come after the step's entry (a device answers late); then only an alert follows.
+        """
+        is_written = step < self._log.step or (step == self._log.step and self._held is None)
+        self._losses.observe(step, loss, is_written=is_written)
+        if is_written:
+            self._watch.see_loss(step, loss)
+
+    def complete(
+        self,
+        step: int,
+        epoch: float | None,
+        metrics: dict[str, Any],
+        samples: int,
+        tokens: int,
+        *,
+        awaits_log: bool,
+        **facts: Any,
+    ) -> None:
+        """Accept the step's entry; write it now, or when its metrics come.
+
+        Args:
+            step: Steps done, this one included.
+            epoch: Epochs done, as a fraction.
+            metrics: What is known of it already.
+            samples: Samples of all ranks in it.
+            tokens: Input tokens of all ranks in it.
+            awaits_log: Whether a log of this step is to be expected: `log` or any later event
+                then writes the entry.
+            **facts: Other fields of the entry.
+        """
+        self.release()
+        self._log.step, self._log.epoch = step, epoch
+        timing = self._progress.step_complete(step, samples, tokens, self._verbosity)
+        counts = {"samples": samples, "tokens": tokens}
+        self._held = {
+            "metrics": metrics,
+            "timing": timing,
+            "progress": self._progress.fields(step),
+            **{name: count for name, count in counts.items() if count},
+            **facts,
+        }
+        if self._log.takes(Verbosity.HIGH):
+            self._held["phases"] = self._ledger.as_fields()
+        if not awaits_log:
+            self.release()
+
+    def log(self, logs: dict[str, Any], step: int) -> None:
+        """Take what the trainer logs: into the step's entry that waits for it, or on its own."""
+        metrics = {name: value for name, value in logs.items() if name != "epoch"}
+        update = EventType.TRAINING_METRICS_UPDATE
+        if "loss" not in metrics:
+            self.release()
+            message = f"📝 Trainer log at step {step}"
+            self._log.record(update, message, verbosity=Verbosity.ULTRA, metrics=metrics)
+            return
+        extra = self._loss_window(metrics, step)
+        if self._held is not None:
+            self._held["metrics"] |= metrics
+            self._held |= extra
+            self.release()
+        else:
+            message = f"📝 Metrics of step {step} - Loss: {number_text(metrics['loss'])}"
+            self._log.record(update, message, metrics=metrics, **extra)
+            self._judge_numbers(step, metrics)
+
+    def _loss_window(self, metrics: dict[str, Any], step: int) -> dict[str, Any]:
+        """Note the logged loss, and return what it is the mean of if of several steps.
+
+        A loss that the trainer's filter made up for a step that has none is put right.
+        """
+        self._losses.correct(step, metrics)
+        affected = self._losses.end_window()
+        if not affected and alerts.is_non_finite(metrics["loss"]):
+            self._losses.non_finite_steps += 1  # nobody saw which step it was
+        window = self._progress.log_window(step)
+        self._progress.log_loss(metrics["loss"], window, is_whole=not affected)
+        extra: dict[str, Any] = {"loss_window_steps": window} if window > 1 else {}
+        if affected and window > 1:
+            extra["non_finite_steps"] = affected
+        return extra
+
+    def release(self) -> None:
+        """Write the step entry that waits, if one does."""
+        held = self._held
+        if held is None:
+            return
+        metrics = held["metrics"]
+        self._losses.correct(self._log.step, metrics)
+        loss = f" - Loss: {number_text(metrics['loss'])}" if "loss" in metrics else ""
+        message = f"✅ Step {self._log.step} completed{loss}"
+        self._show(self._log.step, held)
+        try:
+            self._log.record(EventType.TRAINING_STEP_COMPLETE, message, **held)
+        except Exception:
+            self._held = None
+            raise
+        self._held = None  # not before: a Ctrl-C in between leaves it to the end of the run
+        if self._progress.last_step is not None:
+            self._watch.see_step(self._progress.last_step)
+        self._judge_numbers(self._log.step, metrics)
+
+    def _judge_numbers(self, step: int, metrics: dict[str, Any]) -> None:
+        """Hold what a step's entry says against the limits."""
+        loss = self._losses.pop(step, metrics.get("loss"))
+        if loss is not None:
+            self._watch.see_loss(step, loss)
+        if metrics.get("grad_norm") is not None:
+            self._watch.see_grad_norm(step, metrics["grad_norm"])
