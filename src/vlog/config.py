@@ -233,9 +233,13 @@ class _Files:
 _files = _Files()
 
 
-@cache
 def _console() -> ConsoleHandler:
     """Return the one console of this process: two live lines would write over each other."""
+    return _console_of(os.getpid())
+
+
+@cache
+def _console_of(_pid: int) -> ConsoleHandler:
     return ConsoleHandler()
 
 

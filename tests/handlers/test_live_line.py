@@ -122,6 +122,11 @@ class TestLiveLine:
     def test_says_100_percent_at_the_end_alone(self, number, expected):
         assert expected in text_of(step(number), 80)
 
+    def test_has_no_eta_when_there_is_nothing_to_wait_for(self):
+        assert "ETA" in text_of(step(999), 80)
+        assert "ETA" not in text_of(step(1000), 80)
+        assert "ETA" not in text_of(step(999, eta_minutes=0.0), 80)
+
     def test_shows_the_device_with_the_fullest_memory(self):
         devices = [GPU, {"index": 3, "memory_usage_percent": 96.0, "temperature_celsius": 50}, {}]
         line = text_of(step(usage={"gpu": {"devices": devices}}), 150)

@@ -126,7 +126,7 @@ def _items(step: Step, columns: int, signs: Signs) -> Iterator[Item]:
         style = "" if math.isfinite(loss) else _RED
         yield _labelled(_LOSS, "loss", loss_text(loss), style)
     eta = _number(step.held, "timing", "eta_minutes")
-    if eta is not None and eta >= _LEAST_MINUTES:
+    if eta is not None and eta >= _LEAST_MINUTES and not _is_done(step):
         yield _labelled(_ETA, "ETA", clock_text(60 * eta))
     seconds = _number(step.held, "timing", "step_time_seconds")
     if seconds is not None:
@@ -151,6 +151,11 @@ def _progress(step: Step, columns: int, signs: Signs) -> Iterator[Item]:
     else:
         text = f"step {step.number}"
     yield Item(_STEPS, 1, (Part(text),))
+
+
+def _is_done(step: Step) -> bool:
+    """Return whether it is the last step; a saving that follows is no matter for an ETA."""
+    return (_number(step.held, "progress", "progress_percent") or 0.0) >= 100
 
 
 def bar(percent: float, cells: int, signs: Signs = UNICODE) -> tuple[Part, ...]:
