@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import subprocess
 import sys
@@ -42,6 +43,25 @@ def run(script, **options):
     process = start(script, **options)
     out, err = process.communicate(timeout=120)
     return process.returncode, out, err
+
+
+def train_in(home, script, wrap=lambda *command: command, **environment):
+    """Run `script` behind the prelude in the folder `home`; return the entries of its log.jsonl.
+
+    It stands in a file there, because a spawned worker imports it.
+    """
+    (home / "train.py").write_text(PRELUDE + script, encoding="utf-8")
+    done = subprocess.run(
+        wrap(sys.executable, "-W", "ignore", "train.py"),
+        cwd=home,
+        env={**os.environ, "PYTHONPATH": str(TESTS), **environment},
+        capture_output=True,
+        text=True,
+        timeout=240,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr[-3000:]
+    return [json.loads(line) for line in text_of(home / "log.jsonl").splitlines()]
 
 
 def wait_for(condition, what, process=None, seconds=60):

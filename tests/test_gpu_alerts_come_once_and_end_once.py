@@ -3,13 +3,9 @@
 The driver is a stand-in; the real pynvml reads it, the other device stays well all the time.
 """
 
-import json
-import subprocess
-import sys
-
 import pytest
 from nvml_stand_in import GB, Control, build, environment
-from processes import PRELUDE, TESTS
+from processes import train_in
 from trainers import of_type
 
 SCRIPT = """
@@ -63,19 +59,9 @@ make_trainer([callback, Trouble()], max_steps=120).train()
 def entries(tmp_path_factory):
     home = tmp_path_factory.mktemp("gpu")
     library, control = build(home / "nvml"), Control(home / "control")
-    variables = environment(library, control, PYTHONPATH=str(TESTS))
-    variables.pop("CUDA_VISIBLE_DEVICES", None)
-    done = subprocess.run(
-        [sys.executable, "-W", "ignore", "-c", PRELUDE + SCRIPT],
-        cwd=home,
-        env=variables,
-        capture_output=True,
-        text=True,
-        timeout=240,
-        check=False,
-    )
-    assert done.returncode == 0, done.stderr[-3000:]
-    return [json.loads(line) for line in (home / "log.jsonl").read_text().splitlines()]
+    variables = environment(library, control)
+    variables["CUDA_VISIBLE_DEVICES"] = "0,1"
+    return train_in(home, SCRIPT, **variables)
 
 
 def test_each_trouble_is_told_once_and_its_end_once(entries):

@@ -3,14 +3,9 @@
 A group of 2 GB, and a child of the training that takes nearly all of it.
 """
 
-import json
-import os
-import subprocess
-import sys
-
 import pytest
 from cgroups import in_groups, limited_memory
-from processes import PRELUDE, TESTS
+from processes import train_in
 from trainers import of_type
 
 MB = 2**20
@@ -31,6 +26,9 @@ class Balloon(TrainerCallback):
         if state.global_step == 30:
             self.child.communicate()
             wait_for(lambda: "alert_resolved" in text_of("log.jsonl"), "its end")
+            wait_for(lambda: self.usage()["children"]["count"] == 0, "no child")
+    def usage(self):
+        return callback._get_current_resource_usage()
 
 import subprocess
 from processes import text_of, wait_for
@@ -47,19 +45,7 @@ make_trainer([callback, Balloon()], max_steps=40).train()
 def entries(tmp_path_factory):
     home = tmp_path_factory.mktemp("container")
     with limited_memory(LIMIT) as group:
-        script = PRELUDE + BALLOON % SIZE
-        command = in_groups([group], sys.executable, "-W", "ignore", "-c", script)
-        done = subprocess.run(
-            command,
-            cwd=home,
-            env={**os.environ, "PYTHONPATH": str(TESTS)},
-            capture_output=True,
-            text=True,
-            timeout=240,
-            check=False,
-        )
-    assert done.returncode == 0, done.stderr[-3000:]
-    return [json.loads(line) for line in (home / "log.jsonl").read_text().splitlines()]
+        return train_in(home, BALLOON % SIZE, lambda *command: in_groups([group], *command))
 
 
 def test_a_balloon_raises_one_alert_which_ends_when_it_bursts(entries):

@@ -4,12 +4,9 @@ Their memory is in the trainer's `children`.
 """
 
 import json
-import os
-import subprocess
-import sys
 
 import pytest
-from processes import PRELUDE, TESTS
+from processes import train_in
 from trainers import entries_of, of_type
 
 SCRIPT = """
@@ -55,17 +52,7 @@ if __name__ == "__main__":
 def folder(request, tmp_path_factory):
     """Train with workers of that kind; return what it left behind."""
     home = tmp_path_factory.mktemp(request.param)
-    # A spawned worker imports the script: it must be a file.
-    (home / "train.py").write_text(PRELUDE + SCRIPT.replace("METHOD", request.param))
-    done = subprocess.run(
-        [sys.executable, "-W", "ignore", "train.py"],
-        cwd=home,
-        env={**os.environ, "PYTHONPATH": str(TESTS)},
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    assert done.returncode == 0, done.stderr[-3000:]
+    train_in(home, SCRIPT.replace("METHOD", request.param))
     return home
 
 

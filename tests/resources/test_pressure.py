@@ -1,6 +1,11 @@
 """Pressure is the time that tasks stood still between two readings."""
 
+import os
+import subprocess
+import sys
+import threading
 import time
+from pathlib import Path
 
 import pytest
 
@@ -52,3 +57,35 @@ class TestPressure:
         write(tmp_path, "cpu", some=1)
 
         assert {"memory", "io"} == set(Pressure(tmp_path).read().gaps)
+
+
+def total_of(what, kind):
+    """Return the microseconds of a line of the kernel's own file."""
+    for line in Path("/proc/pressure", what).read_text().splitlines():
+        if line.startswith(kind):
+            return int(line.rpartition("total=")[2])
+    raise AssertionError(f"no line {kind} in {what}")
+
+
+@pytest.mark.skipif(not Path("/proc/pressure/cpu").exists(), reason="this kernel has no PSI")
+class TestThisMachine:
+    def test_sees_what_the_kernel_counts_while_tasks_wait_for_a_core(self):
+        """The kernel's count is read around ours: the share lies between the two."""
+        pressure = Pressure()
+        command = [sys.executable, "-c", "while True: pass"]
+        hogs = [subprocess.Popen(command) for _ in range(2 * os.cpu_count())]
+        try:
+            outer, began = total_of("cpu", "some"), time.perf_counter()
+            pressure.read()
+            inner, inner_began = total_of("cpu", "some"), time.perf_counter()
+            threading.Event().wait(1.0)
+            inner, inner_passed = total_of("cpu", "some") - inner, time.perf_counter() - inner_began
+            found = pressure.read().values["cpu_some_percent"]
+            outer, passed = total_of("cpu", "some") - outer, time.perf_counter() - began
+        finally:
+            for hog in hogs:
+                hog.kill()
+                hog.wait()
+
+        assert found > 0
+        assert 100 * inner / 1e6 / passed - 1 <= found <= 100 * outer / 1e6 / inner_passed + 1
