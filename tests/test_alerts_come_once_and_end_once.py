@@ -10,7 +10,7 @@ from processes import text_of, wait_for
 from trainers import Texts, entries_of, make_trainer, of_type
 from transformers import TrainerCallback
 
-from vlog import VerboseLoggingCallback
+from vlog import VerboseLoggingCallback, validate
 from vlog.resources import Places
 from vlog.resources.disk import Disk
 
@@ -49,11 +49,23 @@ class TestHealthyRun:
         assert [] == alerts_of(entries)
 
 
+class TestAlertAtTheStart:
+    def test_is_not_before_the_first_entry(self):
+        """A machine that is nearly full already, when the run begins."""
+        callback = VerboseLoggingCallback("high", "log.jsonl", disk_alert_percent=1.001)
+        make_trainer([callback]).train()
+        entries = entries_of()
+
+        assert "system_initialization" == entries[0]["type"]
+        assert ("resource_warning", "high_disk_usage") in alerts_of(entries)
+        assert validate("log.jsonl").is_valid
+
+
 class TestSlowSteps:
     def test_are_told_with_the_part_that_grew(self):
         wait = [0.002]
         callback = VerboseLoggingCallback("medium", "log.jsonl", alert_after_seconds=0.5)
-        acts = {120: lambda: wait.__setitem__(0, 0.03), 180: lambda: wait.__setitem__(0, 0.002)}
+        acts = {140: lambda: wait.__setitem__(0, 0.03), 220: lambda: wait.__setitem__(0, 0.002)}
         make_trainer(
             [callback, At(acts)],
             max_steps=300,
@@ -65,12 +77,13 @@ class TestSlowSteps:
             alerts_of(entries)
         )
         alert, resolved = of_type(entries, *ALERTS)
-        assert 120 < alert["step"] < 180 < resolved["step"] < 215
+        assert 140 < alert["step"] < 220 < resolved["step"] < 265
         assert "WARNING" == alert["level"]
         assert "data_wait grew most" in alert["message"]
         assert alert["value"] > alert["threshold"]
         assert alert["evidence"]["usual"]["parts"]["data_wait_seconds"] < 0.03
-        assert 0.06 <= alert["evidence"]["recent"]["parts"]["data_wait_seconds"]
+        assert {"cpu", "process"} <= set(alert["evidence"])
+        assert 0.02 < alert["evidence"]["recent"]["parts"]["data_wait_seconds"]
 
 
 @contextmanager
@@ -102,11 +115,11 @@ class TestFullDisk:
                             file.write(b"x" * 4096)
                     except OSError:
                         pass
-                wait_for(is_logged('"alert":"no_room_for_checkpoint"'), "the alert")
+                wait_for(is_logged('"alert":"high_disk_usage"'), "the alert")
 
             def free():
                 filler.unlink()
-                wait_for(lambda: text_of("log.jsonl").count("alert_resolved") == 2, "its end")
+                wait_for(is_logged("alert_resolved"), "its end")
 
             places = Places()
             places.set("output", disk)
@@ -132,5 +145,5 @@ class TestFullDisk:
         ] == sorted(alerts_of(entries))
         for alert in of_type(entries, "resource_warning"):
             assert str(tmp_path / "small") == alert["subject"]
-            assert alert["step"] == 10
+            assert alert["step"] in (10, 11)  # room is looked at when the next step has ended
             assert alert["evidence"]["file_system"]["usage_percent"] > 99

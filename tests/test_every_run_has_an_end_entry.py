@@ -42,6 +42,31 @@ class TestSignal:
         assert "signal SIGTERM" == end_of()["reason"]
         assert process.returncode == -signal.SIGTERM
 
+    def test_a_ctrl_c_while_the_run_is_opened_ends_it_and_leaves_nothing_behind(self):
+        code, out, error = run("""
+import vlog.recorder
+from vlog import recorder as module
+describe = module.Recorder.start
+def start(self, *args, **kwargs):
+    os.kill(os.getpid(), signal.SIGINT)
+    describe(self, *args, **kwargs)
+module.Recorder.start = start
+callback = VerboseLoggingCallback("high", "log.jsonl", console=True)
+trainer = make_trainer([callback], disable_tqdm=False)
+before = list(trainer.callback_handler.callbacks)
+try:
+    trainer.train()
+except KeyboardInterrupt:
+    print("caught", before == trainer.callback_handler.callbacks)
+time.sleep(0.5)
+print([thread.name for thread in threading.enumerate() if thread.name.startswith("vlog")])
+""")
+
+        assert (0, ["caught True", "[]"]) == (code, out.splitlines()), error
+        assert ("training_interrupted", "KeyboardInterrupt") == (
+            end_of()["type"], end_of()["reason"]
+        )  # fmt: skip
+
     def test_a_handler_of_the_app_keeps_the_signal(self):
         code, out, _ = run("""
 signal.signal(signal.SIGTERM, lambda *_: print("mine", flush=True))

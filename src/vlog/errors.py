@@ -33,7 +33,7 @@ class MissingExtraError(VlogError, ImportError):
 
 
 def check_number(name: str, value: object, maximum: float, unit: str, above: float = 0) -> None:
-    """Refuse an option that is not a number above `above` and up to `maximum`.
+    """Refuse an option that is not a number above `above` and up to `maximum`, in `unit`.
 
     Raises:
         ConfigurationError: it is something else; `name` and `unit` are in the message.
@@ -41,6 +41,15 @@ def check_number(name: str, value: object, maximum: float, unit: str, above: flo
     is_number = isinstance(value, (int, float)) and not isinstance(value, bool)
     if not is_number or not above < value <= maximum:  # type: ignore[operator]  # it is a number
         raise ConfigurationError(
-            f"{name} is {value!r}. Expected a number of {unit} above {above:g} "
-            f"and up to {maximum:g}."
+            f"{name} is {value!r}. Expected {unit}, above {above:,g} and up to {maximum:,g}."
         )
+
+
+def check_flag(name: str, value: object) -> None:
+    """Refuse an option that is neither True nor False.
+
+    Raises:
+        ConfigurationError: it is something else.
+    """
+    if not isinstance(value, bool):
+        raise ConfigurationError(f"{name} is {value!r}. Expected True or False.")

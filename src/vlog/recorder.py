@@ -7,6 +7,7 @@ It knows no framework. An integration tells it what happened (`step_complete`, `
 from __future__ import annotations
 
 import uuid
+from dataclasses import asdict
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
@@ -45,7 +46,7 @@ class Recorder:
 
     Attributes:
         run_id: Its name: the UTC time of its start and six random digits.
-        name: What people call it: its id, until somebody knows better.
+        name: What its user calls it, if anything.
         ledger: Where its time goes.
         report: Told of what goes wrong inside vlog.
         record: Writes any entry; see `RunLog.record`.
@@ -68,7 +69,8 @@ class Recorder:
         self.report = output.report
         self.is_ended = False
         self._output = output
-        self.name = self.run_id
+        self._limits = asdict(settings.limits)
+        self.name = ""
         self._verbosity = settings.verbosity
         self._on_end = on_end
         clock = clock if clock is not None else SystemClock()
@@ -116,8 +118,6 @@ class Recorder:
         self._bytes_before = self._output.bytes_written
         self._failed_before = self._output.report.count
         log_file = self._output.log_file
-        self._machine.watch_disk("log", log_file)
-        self.monitor.start()
         if self._output.console is not None:
             self._output.console.start()
         known: dict[str, Any] = {name: value for name, value in links.items() if value is not None}
@@ -131,9 +131,12 @@ class Recorder:
                 "verbosity_level": self._verbosity.label,
                 "log_file": None if log_file is None else str(log_file),
                 "missing": missing,
+                "alert_limits": self._limits,
             },
             environment=environment,
         )
+        self._machine.watch_disk("log", log_file)
+        self.monitor.start()  # not before: an alert must not be the first entry
 
     def expect_checkpoints(self, folder: str | None, size_gb: float | None) -> None:
         """Watch the disk that checkpoints are written to.
@@ -143,7 +146,7 @@ class Recorder:
             size_gb: The least that the first one needs; None if there will be none.
         """
         self._machine.watch_disk("output", folder)
-        self._watch.checkpoint_gb = size_gb
+        self._watch.expect_checkpoint(size_gb)
 
     def training_started(
         self,
@@ -244,8 +247,8 @@ class Recorder:
         seconds = self.ledger.take(CHECKPOINT)
         self.progress.checkpoints.add(seconds)
         checkpoint = describe_checkpoint(path)
-        if checkpoint.get("size_mb"):
-            self._watch.checkpoint_gb = checkpoint["size_mb"] * MB / GB
+        size_mb = checkpoint.get("size_mb")
+        self._watch.expect_checkpoint(size_mb * MB / GB if size_mb else None)
         self.record(
             EventType.MODEL_CHECKPOINT_SAVE,
             f"💾 Checkpoint of step {self.step} saved: {path or 'unknown path'}",

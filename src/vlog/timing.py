@@ -13,8 +13,6 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
     from vlog.clock import Clock
 
 DATA_WAIT = "data_wait"
@@ -106,10 +104,6 @@ class Window:
     def __len__(self) -> int:
         return len(self._values)
 
-    def __iter__(self) -> Iterator[float]:
-        """Yield the values, oldest first."""
-        return iter(self._values)
-
     def add(self, value: float) -> None:
         """Take in `value` and let go of the oldest one when the window is full."""
         if len(self._values) == self.size:
@@ -136,6 +130,12 @@ class Window:
         if len(self._sorted) % 2:
             return self._sorted[half]
         return (self._sorted[half - 1] + self._sorted[half]) / 2
+
+    def quantile(self, share: float) -> float:
+        """Return the value that `share` (0 to 1) of the values are below; 0.0 without any."""
+        if not self._sorted:
+            return 0.0
+        return self._sorted[min(int(share * len(self._sorted)), len(self._sorted) - 1)]
 
     @property
     def std(self) -> float:
@@ -313,6 +313,11 @@ class MovingSum:
     def count(self) -> int:
         """How many values count now."""
         return len(self._values)
+
+    @property
+    def mean(self) -> float:
+        """Their mean; 0.0 before the first value."""
+        return self.total / len(self._values) if self._values else 0.0
 
 
 class Tally:

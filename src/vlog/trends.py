@@ -10,8 +10,11 @@ DECREASING = "decreasing"
 STABLE = "stable"
 
 WINDOW = 10
-_FEWEST = 4  # a slope through fewer values says nothing
-_STANDARD_ERRORS = 3.0
+# How many standard errors a slope must be away from 0, by the number of values: few values make a
+# standard error that is no more sure than the slope. Student's t with two degrees of freedom less,
+# 1 % on both sides. Source: https://www.itl.nist.gov/div898/handbook/eda/section3/eda3672.htm
+_STANDARD_ERRORS = {4: 9.925, 5: 5.841, 6: 4.604, 7: 4.032, 8: 3.707, 9: 3.499, 10: 3.355}
+_FEWEST = min(_STANDARD_ERRORS)
 _SMALLEST_CHANGE = 0.005  # of the mean, over the window
 
 
@@ -76,6 +79,7 @@ def direction_of(values: list[float], slope: float, error: float) -> str:
     """Name the direction of `slope` if it stands out of the noise and matters at all."""
     change = abs(slope) * (len(values) - 1)
     mean = abs(sum(values)) / len(values)
-    if abs(slope) <= _STANDARD_ERRORS * error or change <= _SMALLEST_CHANGE * mean:
+    enough = _STANDARD_ERRORS.get(len(values), 0.0)
+    if abs(slope) <= enough * error or change <= _SMALLEST_CHANGE * mean:
         return STABLE
     return INCREASING if slope > 0 else DECREASING

@@ -2,20 +2,22 @@
 
 from __future__ import annotations
 
-from collections import deque
+import math
 from typing import TYPE_CHECKING, Any
 
 from vlog.alerts import (
     NON_FINITE_GRAD_NORM,
     NON_FINITE_LOSS,
-    RESOURCE_DETECTORS,
     AlertBook,
     Finding,
     Limits,
     Situation,
+    SlowSteps,
     StepCost,
-    StepPace,
+    evidence_of,
+    find_resource_alerts,
     is_non_finite,
+    little_room,
 )
 from vlog.schema import EventType
 
@@ -24,7 +26,7 @@ if TYPE_CHECKING:
     from vlog.resources import Reading
     from vlog.run_log import RunLog
 
-_MOST_READINGS = 1_000
+_CAUSES = ("cpu", "pressure", "process", "children", "gpu")  # of slow steps
 
 
 class Watch:
@@ -37,38 +39,54 @@ class Watch:
 
     Attributes:
         is_over: Set when the run has ended: nothing is written any more.
-        checkpoint_gb: What the next checkpoint needs, as far as is known.
     """
 
     def __init__(self, log: RunLog, clock: Clock, limits: Limits) -> None:
         self.is_over = False
-        self.checkpoint_gb: float | None = None
         self._log = log
         self._clock = clock
         self._limits = limits
         self._book = AlertBook()
-        self._window: deque[Reading] = deque(maxlen=_MOST_READINGS)
-        self._pace = StepPace(limits)
+        self._slow_steps = SlowSteps(limits)
+        self._reading: Reading | None = None  # the newest, until a step has seen it
+        self._latest: Reading | None = None
+        self._checkpoint_gb: float | None = None
+        self._saved = -math.inf
 
     @property
     def raised(self) -> int:
         """Number of alerts so far."""
         return self._book.raised
 
+    def expect_checkpoint(self, size_gb: float | None) -> None:
+        """Note what the next checkpoint needs, and that none is being written now."""
+        self._checkpoint_gb = size_gb
+        self._saved = self._clock.monotonic()
+
     def see_reading(self, reading: Reading) -> None:
         """Hold a reading against its limits, in the monitor's thread."""
-        self._window.append(reading)
-        while reading.taken - self._window[0].taken > 2 * self._limits.after_seconds:
-            self._window.popleft()
-        situation = Situation(self._window, self._limits, self._book.active, self.checkpoint_gb)
-        for detect in RESOURCE_DETECTORS:
-            for finding in detect(situation):
-                self._update(EventType.RESOURCE_WARNING, finding)
+        self._reading = reading
+        situation = Situation(reading, self._limits, self._book.active)
+        for finding in find_resource_alerts(situation):
+            self._update(EventType.RESOURCE_WARNING, finding, reading.taken)
 
     def see_step(self, cost: StepCost) -> None:
-        """Hold the time of a step against the steps before it."""
-        finding = self._pace.add(cost, self._clock.monotonic())
+        """Hold the time of a step against the steps before it, and the room on the disk."""
+        reading, self._reading = self._reading, None  # once each
+        self._latest = reading or self._latest
+        finding = self._slow_steps.add(cost, self._clock.monotonic())
+        if finding.is_on and self._latest is not None:
+            finding.evidence.update(evidence_of(self._latest, *_CAUSES))
         self._update(EventType.PERFORMANCE_ANOMALY, finding)
+        if reading is None or self._checkpoint_gb is None:
+            return
+        # A step has just ended: no checkpoint was being written since the last one was done.
+        age = reading.values.get("disk", {}).get("age_seconds", 0.0)
+        if reading.taken - age > self._saved:
+            active = self._book.active
+            situation = Situation(reading, self._limits, active, self._checkpoint_gb)
+            for found in little_room(situation):
+                self._update(EventType.RESOURCE_WARNING, found)
 
     def see_loss(self, step: int, loss: Any) -> None:
         """Hold the loss of a step against the finite numbers."""
@@ -90,26 +108,38 @@ class Watch:
             ),
         )
 
-    def _update(self, kind: EventType, finding: Finding) -> None:
+    def _update(self, kind: EventType, finding: Finding, now: float | None = None) -> None:
         with self._log.lock:
             if self.is_over:
                 return
-            name, subject = finding.alert, finding.subject
-            change = self._book.update(name, subject, finding.is_on, self._clock.monotonic())
+            key = finding.alert, finding.subject
+            now = self._clock.monotonic() if now is None else now
+            after = self._limits.after_seconds if finding.must_last else 0.0
+            change = self._book.update(key, finding.is_on, now, after)
             if change is None:
                 return
-            fields = {"subject": subject, "value": finding.value, "threshold": finding.threshold}
-            known: dict[str, Any] = {key: each for key, each in fields.items() if each is not None}
+            fields = {
+                "subject": finding.subject,
+                "value": finding.value,
+                "threshold": finding.threshold,
+            }
+            known: dict[str, Any] = {
+                name: each for name, each in fields.items() if each is not None
+            }
             if change.is_raised:
                 self._log.record(
-                    kind, f"⚠️ {finding.message}", alert=name, **known, evidence=finding.evidence
+                    kind,
+                    f"⚠️ {finding.message}",
+                    alert=finding.alert,
+                    **known,
+                    evidence=finding.evidence,
                 )
                 return
-            of = f" of {subject}" if subject else ""
+            of = f" of {finding.subject}" if finding.subject else ""
             self._log.record(
                 EventType.ALERT_RESOLVED,
-                f"👍 {name}{of} is over after {change.active_seconds:.1f} s",
-                alert=name,
+                f"👍 {finding.alert}{of} is over after {change.active_seconds:.1f} s",
+                alert=finding.alert,
                 active_seconds=change.active_seconds,
                 **known,
             )

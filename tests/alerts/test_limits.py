@@ -16,10 +16,11 @@ class TestLimits:
         ("name", "value", "message"),
         [
             ("memory_percent", 0, "memory_alert_percent is 0"),
+            ("memory_percent", 0.9, "memory_alert_percent is 0.9. Expected percent, above 1"),
             ("gpu_memory_percent", 101, "gpu_memory_alert_percent is 101"),
             ("disk_percent", "95", "disk_alert_percent is '95'"),
             ("temperature_celsius", -1, "temperature_alert_celsius is -1"),
-            ("slow_step_factor", 1.0, "slow_step_alert_factor is 1.0. Expected a number of times"),
+            ("slow_step_factor", 1.0, "slow_step_alert_factor is 1.0. Expected how many times"),
             ("after_seconds", True, "alert_after_seconds is True"),
             ("after_seconds", float("nan"), "alert_after_seconds is nan"),
         ],

@@ -1,27 +1,23 @@
 """Each detector on the windows that it is for, and on those that it must leave alone."""
 
-import pytest
 from monitored import reading
 
-from vlog.alerts import Limits, Situation, devices_of
+from vlog.alerts import Limits, Situation, find_resource_alerts, little_room
 from vlog.alerts.resources import (
-    RESOURCE_DETECTORS,
+    devices_of,
     high_disk,
     high_gpu_memory,
     high_memory,
     high_temperature,
-    is_lasting,
-    is_over,
-    little_room,
     missing,
     throttled,
 )
 from vlog.resources import Missing
 
 
-def look(detector, *window, active=(), checkpoint_gb=None, **limits):
+def look(detector, newest, *, active=(), checkpoint_gb=None, **limits):
     """Return the findings of a detector by subject."""
-    situation = Situation(window, Limits(**limits), frozenset(active), checkpoint_gb)
+    situation = Situation(newest, Limits(**limits), frozenset(active), checkpoint_gb)
     return {finding.subject: finding for finding in detector(situation)}
 
 
@@ -34,38 +30,23 @@ def gpu(*devices):
 
 
 class TestIsOver:
+    def is_over(self, value, *active):
+        situation = Situation(reading(), Limits(), frozenset(active))
+        return situation.is_over("alert", "subject", value, 90.0, 1.0)
+
     def test_is_above_the_limit_alone(self):
-        assert [False, False, True] == [is_over(value, 90.0, False) for value in (89.9, 90.0, 90.1)]
+        assert [False, False, True] == [self.is_over(value) for value in (89.9, 90.0, 90.1)]
 
     def test_stays_over_until_it_is_below_by_the_margin(self):
-        assert [True, True, False] == [is_over(value, 90.0, True) for value in (90.1, 89.1, 89.0)]
+        was_on = ("alert", "subject")
+
+        assert [True, True, False] == [self.is_over(value, was_on) for value in (90.1, 89.1, 89.0)]
+
+    def test_takes_no_notice_of_other_subjects(self):
+        assert not self.is_over(89.5, ("alert", "another"))
 
     def test_is_not_over_for_nan(self):
-        assert not is_over(float("nan"), 90.0, False)
-
-
-class TestIsLasting:
-    def lasting(self, states, *, was_on=False, seconds=3):
-        window = [reading(taken=float(now), x={"on": state}) for now, state in enumerate(states)]
-        return is_lasting(window, seconds, was_on, lambda each: each.values["x"]["on"])
-
-    @pytest.mark.parametrize(
-        ("states", "was_on", "expected"),
-        [
-            ([True] * 4, False, True),  # 3 seconds between the first and the last
-            ([True] * 3, False, False),
-            ([True] * 3, True, True),
-            ([False, True, True, True], False, False),
-            ([True, True, False, True, True], False, False),
-            ([False] * 4, True, False),
-            ([True, False, False, False], True, True),
-            ([True, None, None, True], False, True),
-            ([None] * 9, True, True),
-            ([], False, False),
-        ],
-    )
-    def test_wants_the_same_for_long_enough(self, states, was_on, expected):
-        assert expected is self.lasting(states, was_on=was_on)
+        assert not self.is_over(float("nan"))
 
 
 class TestHighMemory:
@@ -150,43 +131,43 @@ class TestLittleRoom:
     def test_says_nothing_where_no_checkpoint_is_expected(self):
         assert {} == look(little_room, reading(disk=self.SYSTEMS))
 
+    def test_is_not_over_while_the_room_is_just_enough(self):
+        was_on = [("no_room_for_checkpoint", "/data")]
+
+        assert [{"/data": True}, {"/data": False}] == [
+            states(
+                look(little_room, reading(disk=self.SYSTEMS), active=was_on, checkpoint_gb=needed)
+            )
+            for needed in (2.9, 2.7)
+        ]
+
 
 class TestHighTemperature:
-    def window(self, *celsius, critical=90.0):
-        return [
-            reading(
-                taken=float(now),
-                gpu=gpu({"temperature_celsius": each, "slowdown_temperature_celsius": critical}),
-            )
-            for now, each in enumerate(celsius)
-        ]
+    def reading(self, celsius, critical=90.0):
+        device = {"temperature_celsius": celsius}
+        if critical is not None:
+            device["slowdown_temperature_celsius"] = critical
+        return reading(gpu=gpu(device))
 
-    def test_lasts_for_a_while_near_what_the_sensor_calls_critical(self):
-        hot, short = [86.0] * 4, [80.0, 86.0, 86.0, 86.0]
+    def test_is_near_what_the_sensor_calls_critical_and_must_last(self):
+        hot, warm = (look(high_temperature, self.reading(each)) for each in (85.1, 85.0))
 
-        assert [{"gpu 0": True}, {"gpu 0": False}] == [
-            states(look(high_temperature, *self.window(*each), after_seconds=3))
-            for each in (hot, short)
-        ]
+        assert [{"gpu 0": True}, {"gpu 0": False}] == [states(hot), states(warm)]
+        assert hot["gpu 0"].must_last
+        assert "gpu 0 is at 85 °C (limit 85 °C)" == hot["gpu 0"].message
 
     def test_can_be_given_a_limit_for_all_sensors(self):
-        assert {"gpu 0": True} == states(
-            look(
-                high_temperature,
-                *self.window(71.0, 72.0, critical=None),
-                after_seconds=1,
-                temperature_celsius=70.0,
-            )
-        )
+        found = look(high_temperature, self.reading(71.0, None), temperature_celsius=70.0)
 
-    def test_is_over_when_it_has_been_cool_for_as_long(self):
+        assert {"gpu 0": True} == states(found)
+        assert {} == look(high_temperature, self.reading(71.0, None))
+
+    def test_is_over_when_it_is_below_by_the_margin(self):
         was_on = [("high_temperature", "gpu 0")]
-        cooler = self.window(86.0, 81.0, 81.0, 81.0, 81.0)
-        warm = self.window(86.0, 83.0, 83.0, 83.0, 83.0)  # not below by the margin
 
         assert [{"gpu 0": False}, {"gpu 0": True}] == [
-            states(look(high_temperature, *each, active=was_on, after_seconds=3))
-            for each in (cooler, warm)
+            states(look(high_temperature, self.reading(each), active=was_on))
+            for each in (82.0, 82.1)
         ]
 
     def test_sees_the_sensors_of_the_host(self):
@@ -194,33 +175,24 @@ class TestHighTemperature:
             "coretemp 0": {"celsius": 99.0, "critical_celsius": 100.0},
             "x": {"celsius": 120.0},
         }
-        window = [reading(taken=float(now), temperatures={"sensors": sensors}) for now in range(3)]
 
-        assert {"coretemp 0": True} == states(look(high_temperature, *window, after_seconds=2))
+        assert {"coretemp 0": True} == states(
+            look(high_temperature, reading(temperatures={"sensors": sensors}))
+        )
 
 
 class TestThrottled:
-    def window(self, *reasons):
-        return [
-            reading(taken=float(now), gpu=gpu({"throttle_reasons": each}))
-            for now, each in enumerate(reasons)
-        ]
+    def look(self, *reasons):
+        return look(throttled, reading(gpu=gpu({"throttle_reasons": list(reasons)})))
 
-    def test_is_held_down_by_heat_for_a_while(self):
-        found = look(throttled, *self.window(*[["sw_thermal_slowdown"]] * 3), after_seconds=2)
+    def test_is_held_down_by_heat_and_must_last(self):
+        found = self.look("sw_thermal_slowdown", "sw_power_cap")["gpu 0"]
 
-        assert {"gpu 0": True} == states(found)
-        assert "gpu 0 is held down: sw_thermal_slowdown" == found["gpu 0"].message
+        assert (True, True) == (found.is_on, found.must_last)
+        assert "gpu 0 is held down: sw_thermal_slowdown, sw_power_cap" == found.message
 
     def test_is_not_the_power_cap_that_a_device_works_at(self):
-        assert {"gpu 0": False} == states(
-            look(throttled, *self.window(*[["sw_power_cap"]] * 9), after_seconds=2)
-        )
-
-    def test_is_not_for_a_moment(self):
-        window = self.window([], ["hw_slowdown"], ["hw_slowdown"], [], ["hw_slowdown"])
-
-        assert {"gpu 0": False} == states(look(throttled, *window, after_seconds=2))
+        assert [{"gpu 0": False}] * 2 == [states(self.look("sw_power_cap")), states(self.look())]
 
 
 class TestMissing:
@@ -237,25 +209,36 @@ class TestMissing:
         )
 
     def test_is_over_when_it_is_read_again(self):
-        was_on = [("resource_missing", "gpu"), ("high_memory_usage", None)]
+        was_on = [("resource_missing", "gpu")]
+        (found,) = find_resource_alerts(Situation(reading(), Limits(), frozenset(was_on)))
 
-        assert {"gpu": False} == states(look(missing, reading(), active=was_on))
+        assert ("resource_missing", "gpu", False, False) == (
+            found.alert, found.subject, found.is_on, found.must_last
+        )  # fmt: skip
 
 
-class TestAll:
-    def test_find_nothing_in_a_healthy_reading(self):
-        window = [
-            reading(
-                taken=float(now),
-                memory={"usage_percent": 60.0},
-                gpu=gpu({"memory_usage_percent": 80.0, "temperature_celsius": 70.0,
-                         "slowdown_temperature_celsius": 90.0, "throttle_reasons": []}),
-                disk=disk({"mount": "/", "holds": ["output"], "usage_percent": 50.0,
-                           "free_gb": 100.0}),
-                missing={"temperatures": TestMissing.ABSENT},
-            )
-            for now in range(20)
-        ]  # fmt: skip
+class TestFindResourceAlerts:
+    def find(self, newest, *active):
+        return list(find_resource_alerts(Situation(newest, Limits(), frozenset(active))))
 
-        found = [look(detector, *window, checkpoint_gb=1.0) for detector in RESOURCE_DETECTORS]
-        assert not any(finding.is_on for each in found for finding in each.values())
+    def test_finds_nothing_in_a_healthy_reading(self):
+        newest = reading(
+            memory={"usage_percent": 60.0},
+            gpu=gpu({"memory_usage_percent": 80.0, "temperature_celsius": 70.0,
+                     "slowdown_temperature_celsius": 90.0, "throttle_reasons": []}),
+            disk=disk({"mount": "/", "holds": ["output"], "usage_percent": 50.0,
+                       "free_gb": 100.0}),
+            missing={"temperatures": TestMissing.ABSENT},
+        )  # fmt: skip
+        found = self.find(newest)
+
+        assert 5 == len(found)
+        assert not any(finding.is_on for finding in found)
+
+    def test_ends_the_alerts_whose_subject_is_not_seen_any_more_after_a_while(self):
+        gone = [("gpu_throttled", "gpu 0"), ("high_disk_usage", "/mnt/a")]
+        others = [("slow_steps", None), ("no_room_for_checkpoint", "/mnt/a")]
+        found = self.find(reading(), *gone, *others)
+
+        assert gone == [(finding.alert, finding.subject) for finding in found]
+        assert {(False, True)} == {(finding.is_on, finding.must_last) for finding in found}

@@ -264,10 +264,21 @@ class TestSummarize:
         assert Range() == gpu.temperature_celsius
         assert {"temperatures": "no sensors"} == resources.missing
 
+    def test_says_whose_memory_and_how_full_each_disk_was(self, log, sample_run):
+        sample = sample_run().begin()
+        for sample.step in (1, 2):
+            disks = [{"mount": "/", "usage_percent": 10.0 * sample.step}, {"mount": "/data"}]
+            memory = {"usage_percent": 5.0, "scope": "cgroup", "total_gb": 2.0}
+            sample.add_step(resource_usage={"memory": memory, "disk": {"file_systems": disks}})
+        resources = summary_of(sample, log).resources
+
+        assert ("cgroup", 2.0) == (resources.memory_scope, resources.memory_total_gb)
+        assert {"/": Range(mean=15.0, peak=20.0)} == resources.disks
+
     def test_takes_the_overhead_of_the_end_entry(self, log, sample_run):
         overhead = summary_of(sample_run().whole(), log).overhead
 
-        assert (0.02, 0.1, 0) == dataclasses.astuple(overhead)
+        assert (0.02, 0.1, None, 0) == dataclasses.astuple(overhead)
 
     def test_has_all_runs_in_order(self, log, sample_run):
         sample_run("a").whole().write(log)

@@ -21,11 +21,14 @@ VALUES = {
 
 def value_of(field):
     """Return a valid value of a field."""
+    if field.items:
+        inner = {each.name: value_of(each) for each in field.items}
+        return [inner] if field.kind == "array" else {"key": inner}
+    if field.kind == "array" and field.values:
+        return [VALUES[field.values]]
     if field.kind == "object":
         free = {"key": VALUES[field.values]} if field.values else {"unknown": [None]}
         return {each.name: value_of(each) for each in field.fields} | ({} if field.fields else free)
-    if field.items:
-        return [{each.name: value_of(each) for each in field.items}]
     return VALUES[field.kind]
 
 

@@ -65,9 +65,12 @@ class TestOptions:
         [
             ({"stream": "stderr"}, "stream is 'stderr'. Expected a text stream, or None"),
             ({"live": "yes"}, "live is 'yes'. Expected True, False, or None"),
-            ({"every_seconds": 0}, "every_seconds is 0. Expected a number of seconds above 0"),
-            ({"every_seconds": True}, "every_seconds is True. Expected a number"),
-            ({"every_seconds": float("nan")}, "every_seconds is nan. Expected a number"),
+            (
+                {"every_seconds": 0},
+                "every_seconds is 0. Expected seconds, above 0 and up to 86,400.",
+            ),
+            ({"every_seconds": True}, "every_seconds is True. Expected seconds"),
+            ({"every_seconds": float("nan")}, "every_seconds is nan. Expected seconds"),
         ],
     )
     def test_are_refused_if_they_cannot_be_used(self, options, message):

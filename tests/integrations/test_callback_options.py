@@ -33,7 +33,13 @@ class TestRefusals:
             ({"max_mb": -1}, ["max_mb is -1", "0 or more"]),
             ({"memory_alert_percent": 0}, ["memory_alert_percent is 0", "up to 100"]),
             ({"memory_alert_percent": "90"}, ["memory_alert_percent is '90'"]),
-            ({"reading_interval_seconds": -2}, ["reading_interval_seconds is -2"]),
+            ({"reading_interval_seconds": 1e-9}, ["reading_interval_seconds is 1e-09", "0.01"]),
+            ({"slow_step_alert_factor": 0.5}, ["slow_step_alert_factor is 0.5", "above 1"]),
+            ({"wrap_trainer": "no"}, ["wrap_trainer is 'no'", "True or False"]),
+            ({"log_sample_content": 1}, ["log_sample_content is 1", "True or False"]),
+            ({"console": "live"}, ["console is 'live'", "True, False or None"]),
+            ({"sources": 5}, ["sources is 5", "list of sources"]),
+            ({"sources": ["cpu"]}, ["sources is ['cpu']", "list of sources"]),
         ],
     )
     def test_what_cannot_be_used_is_refused_at_construction(self, options, parts):

@@ -58,8 +58,62 @@ class TestTrainerProgress:
         assert [ProgressCallback] == shown_by(trainer)
         assert not stood_back
 
+    def test_ours_stands_back_where_the_run_has_begun_already(self, stood_back):
+        seen = []
+
+        class Look(TrainerCallback):
+            def on_step_end(self, args, state, control, **kwargs):
+                seen.extend(shown_by(trainer))
+
+        trainer = make_trainer([Look()], max_steps=1, disable_tqdm=False)
+        trainer.add_callback(VerboseLoggingCallback("high", "log.jsonl", console=True))
+        trainer.train()
+
+        assert [ProgressCallback] == seen
+        assert stood_back
+
+    def test_theirs_come_back_to_their_places(self):
+        class Last(TrainerCallback):
+            pass
+
+        callback = VerboseLoggingCallback("high", "log.jsonl", console=True)
+        trainer = make_trainer([callback], max_steps=1, disable_tqdm=False)
+        trainer.add_callback(Last())
+        before = list(trainer.callback_handler.callbacks)
+        for _ in range(2):
+            trainer.train()
+
+        assert before == trainer.callback_handler.callbacks
+
+    def test_a_training_inside_a_training_is_looked_at_by_itself(self):
+        callback = VerboseLoggingCallback("high", "log.jsonl", console=True)
+        inner = make_trainer([callback], max_steps=1, disable_tqdm=False, output_dir="inner")
+        seen = []
+
+        class Nest(TrainerCallback):
+            def on_step_end(self, args, state, control, **kwargs):
+                inner.train()
+                seen.append(shown_by(outer))
+
+        outer = make_trainer([callback, Nest()], max_steps=1, disable_tqdm=False)
+        outer.train()
+
+        assert [[]] == seen
+        assert [ProgressCallback] == shown_by(inner) == shown_by(outer)
+
     def test_is_no_matter_without_a_console(self, stood_back):
         trainer, seen = train(False, bar=True)
 
         assert [ProgressCallback] == seen == shown_by(trainer)
         assert not stood_back
+
+
+class TestRunName:
+    def test_a_secret_in_it_is_not_shown(self, capfd):
+        callback = VerboseLoggingCallback("high", "log.jsonl", console=True)
+        secret = "hf_AbCd1234AbCd1234AbCd1234AbCd1234Ab"
+        make_trainer([callback], run_name=f"exp {secret}").train()
+        shown = capfd.readouterr().err
+
+        assert "exp <redacted>" in shown
+        assert secret not in shown

@@ -117,7 +117,7 @@ class TestQuota:
         write_stat(root, user=10, idle=90)
         second = cpu.read().values
 
-        assert "host" == first["scope"]
+        assert ("cgroup", 0.5) == (first["scope"], first["usable_cores"])
         assert {
             "scope": "cgroup", "usable_cores": 0.5, "usage_percent": 50.0,
             "throttled_percent": 50.0, "host_usage_percent": 10.0,

@@ -47,6 +47,28 @@ class TestFit:
         assert {"devices": [{"index": 0}, {"index": 1}]} == found
         assert ["devices[0].memory_usage_percent"] == list(gaps)
 
+    @pytest.mark.parametrize(
+        ("name", "values", "expected", "gap"),
+        [
+            ("gpu", {"devices": ["rubbish", [1], {"index": 5}]}, {"devices": [{"index": 5}]},
+             "devices[0]"),
+            ("gpu", {"devices": [{"throttle_reasons": [["a"], "b"]}]},
+             {"devices": [{"throttle_reasons": ["b"]}]}, "devices[0].throttle_reasons[0]"),
+            ("gpu", {"devices": [{"index": 3, "temperature_celsius": 255}]},
+             {"devices": [{"index": 3}]}, "devices[3].temperature_celsius"),
+            ("temperatures", {"sensors": {"a": 5, "b": {"celsius": "hot"}, "c": {"celsius": 5}}},
+             {"sensors": {"b": {}, "c": {"celsius": 5}}}, "sensors.a"),
+            ("disk", {"file_systems": ["/"]}, {"file_systems": []}, "file_systems[0]"),
+            ("cpu", {"per_core_percent": [1.0, "x"]}, {"per_core_percent": [1.0]},
+             "per_core_percent[1]"),
+        ],
+    )  # fmt: skip
+    def test_holds_what_is_inside_lists_and_free_objects_too(self, name, values, expected, gap):
+        found, gaps = fit(name, values)
+
+        assert expected == found
+        assert gap in gaps
+
     def test_takes_any_finite_numbers_and_texts_of_a_source_that_it_does_not_know(self):
         values = {"x": -5, "y": {"deep": [1.5, "text", {"z": None}]}, "on": True}
 
@@ -59,11 +81,14 @@ class TestFit:
             ("x" * 2000, "it has 2000 characters"),
             (object(), "a object is no number or text"),
             (b"raw", "a bytes is no number or text"),
-            ([math.nan], "nan is not a finite number"),
         ],
     )
     def test_leaves_out_what_no_line_of_json_can_hold(self, value, reason):
         assert {"x": reason} == gaps_of("mine", {"x": value})
+
+    def test_leaves_out_an_item_of_a_list_alone(self):
+        assert {"x": [1.0]} == fit("mine", {"x": [math.nan, 1.0]})[0]
+        assert {"x[0]": "nan is not a finite number"} == gaps_of("mine", {"x": [math.nan, 1.0]})
 
     def test_leaves_out_a_lone_surrogate_and_a_key_that_is_no_text(self):
         found, gaps = fit("mine", {"x": "\ud800", 3: 1, "y": 2})

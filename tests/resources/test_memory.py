@@ -49,10 +49,17 @@ class TestMemory:
         } == {name: found[name] for name in found if "swap" not in name}  # fmt: skip
         assert 8 * GB == memory.total_bytes
 
-    def test_cannot_be_had_where_the_host_has_none_left(self, root, monkeypatch):
+    def test_is_of_the_host_where_that_has_less_left_than_the_limit(self, root, monkeypatch):
         found = limited(Memory(root), monkeypatch, MemoryLimit(15 * GB, 1 * GB, "/", None))
 
-        assert 4.0 == found["available_gb"]
+        assert ("host", 75.0, 4.0) == tuple(
+            found[name] for name in ("scope", "usage_percent", "available_gb")
+        )
+
+    def test_does_without_a_count_of_kills(self, root, monkeypatch):
+        found = limited(Memory(root), monkeypatch, MemoryLimit(8 * GB, 6 * GB, "/", None))
+
+        assert "cgroup" == found["scope"]
         assert "oom_kills" not in found
 
     def test_stays_in_range_above_the_limit(self, root, monkeypatch):

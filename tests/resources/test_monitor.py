@@ -9,7 +9,7 @@ from monitored import Fixed, Hanging, reading
 from processes import wait_for
 
 from vlog.clock import SystemClock, iso_timestamp
-from vlog.resources import Missing, Monitor, Unavailable, default_sources, measure_once
+from vlog.resources import Fields, Missing, Monitor, Unavailable, default_sources, measure_once
 from vlog.schema import RESOURCE_USAGE
 
 DEADLINE = 10.0
@@ -167,6 +167,17 @@ class TestMissing:
             "a": Missing("OSError: [Errno 5] bus error", worked, is_lost=True)
         } == reading.missing
 
+    def test_tells_a_part_that_hangs_for_long_as_one_that_is_gone(self, make_monitor, clock):
+        fields = Fields({"x": 1})
+        fields.gaps["part"] = TimeoutError("/mnt does not answer")
+        monitor = make_monitor(Fixed("a", fields))
+        found = []
+        for _ in range(3):
+            found.append(monitor.measure().missing["a.part"].is_lost)
+            clock.advance(4)
+
+        assert [False, False, True] == found
+
 
 class TestHangingSource:
     def test_holds_up_nobody_and_is_named(self, make_monitor):
@@ -239,6 +250,22 @@ class TestThread:
         monitor.stop(DEADLINE)
 
         assert [True, True] == [source.is_closed for source in sources]
+
+    def test_does_without_threads_where_there_can_be_no_more(
+        self, make_monitor, reports, monkeypatch
+    ):
+        def refuse(_thread):
+            raise RuntimeError("can't start new thread")
+
+        monitor = make_monitor(Fixed("a", {"x": 1}), Fixed("b", {"x": 1}, can_block=True))
+        monkeypatch.setattr(threading.Thread, "start", refuse)
+        monitor.start()
+        reading = monitor.measure()
+        monitor.stop(0.0)
+
+        assert {"a": {"x": 1}} == reading.values
+        assert "RuntimeError: can't start new thread" == reading.missing["b"].why
+        assert "nothing is measured" in reports[0][0]
 
 
 class TestMeasureOnce:

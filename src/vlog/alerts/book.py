@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+Key = tuple[str, str | None]
+
 
 @dataclass(frozen=True, slots=True)
 class Transition:
@@ -26,28 +28,34 @@ class AlertBook:
     """
 
     def __init__(self) -> None:
-        self._since: dict[tuple[str, str | None], float] = {}
+        self._since: dict[Key, float] = {}
+        self._changing: dict[Key, float] = {}  # since when it looks otherwise than it is noted
         self.raised = 0
 
     @property
-    def active(self) -> frozenset[tuple[str, str | None]]:
+    def active(self) -> frozenset[Key]:
         """Name and subject of the alerts that are on."""
         return frozenset(self._since)
 
-    def update(self, name: str, subject: str | None, is_on: bool, now: float) -> Transition | None:
-        """Note the alert's state at `now` (monotonic seconds) and return a change of it.
+    def update(
+        self, key: Key, is_on: bool, now: float, after_seconds: float = 0.0
+    ) -> Transition | None:
+        """Note the alert's state at `now` and return a change of it.
 
         Args:
-            name: The alert's.
-            subject: What it is about, where there are several: a device, a file system.
+            key: Its name, and what it is about, where there are several: a device, a disk.
             is_on: Whether it is on.
             now: Monotonic seconds.
+            after_seconds: How long it must be otherwise before that is a change.
         """
-        key = name, subject
-        if is_on and key not in self._since:
+        if is_on == (key in self._since):
+            self._changing.pop(key, None)
+            return None
+        if now - self._changing.setdefault(key, now) < after_seconds:
+            return None
+        del self._changing[key]
+        if is_on:
             self._since[key] = now
             self.raised += 1
             return Transition(is_raised=True, active_seconds=0.0)
-        if not is_on and key in self._since:
-            return Transition(is_raised=False, active_seconds=round(now - self._since.pop(key), 6))
-        return None
+        return Transition(is_raised=False, active_seconds=round(now - self._since.pop(key), 6))

@@ -1,4 +1,4 @@
-"""Alerts on what the machine does: each a pure function over the last readings."""
+"""Alerts on what the machine does: each a pure function of the newest reading and what is on."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from vlog.alerts.limits import Finding, Limits
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Callable, Iterator
 
     from vlog.resources import Reading
 
@@ -19,9 +19,11 @@ LITTLE_ROOM = "no_room_for_checkpoint"
 HOT = "high_temperature"
 THROTTLED = "gpu_throttled"
 MISSING = "resource_missing"
+_OF_A_READING = frozenset({HIGH_MEMORY, HIGH_GPU_MEMORY, HIGH_DISK, HOT, THROTTLED})
 
-_MARGIN_PERCENT = 1.0  # a value that hovers at its limit raises one alert
+_MARGIN_PERCENT = 1.0
 _MARGIN_CELSIUS = 3.0
+_MARGIN_OF_CHECKPOINT = 0.1
 _BELOW_CRITICAL_CELSIUS = 5.0
 # Held down against the owner's will; a power cap at full load is what the device is made for.
 _HARMFUL_REASONS = frozenset(
@@ -34,77 +36,52 @@ class Situation:
     """What a detector looks at.
 
     Attributes:
-        window: The last readings, newest last, at least one.
+        reading: The newest reading.
         limits: The thresholds.
         active: Name and subject of the alerts that are on.
         checkpoint_gb: What the next checkpoint needs, as far as is known.
     """
 
-    window: Sequence[Reading]
+    reading: Reading
     limits: Limits
     active: frozenset[tuple[str, str | None]] = frozenset()
     checkpoint_gb: float | None = None
 
-    @property
-    def values(self) -> dict[str, dict[str, Any]]:
-        """The sections of the newest reading."""
-        return self.window[-1].values
+    def is_over(
+        self, alert: str, subject: str | None, value: float, limit: float, margin: float
+    ) -> bool:
+        """Return whether `value` is above `limit`; once it was, until it is below by `margin`.
 
-
-def is_over(value: float, limit: float, was_on: bool, margin: float = _MARGIN_PERCENT) -> bool:
-    """Return whether `value` is above `limit`; once it was, until it is below by `margin`."""
-    return value > (limit - margin if was_on else limit)
-
-
-def is_lasting(
-    window: Sequence[Reading], seconds: float, was_on: bool, test: Callable[[Reading], bool | None]
-) -> bool:
-    """Return whether `test` has been true for `seconds`, or has not been false for so long.
-
-    Args:
-        window: The readings, newest last.
-        seconds: How long.
-        was_on: What to say while neither is so.
-        test: Says True, False, or None where the reading does not tell.
-    """
-    newest = None
-    for reading in reversed(window):
-        state = test(reading)
-        if state is None:
-            continue
-        newest = (state, reading.taken) if newest is None else newest
-        if state != newest[0]:
-            return was_on
-        if newest[1] - reading.taken >= seconds:
-            return state
-    return was_on
+        A value that hovers at its limit raises one alert.
+        """
+        return value > (limit - margin if (alert, subject) in self.active else limit)
 
 
 def high_memory(situation: Situation) -> Iterator[Finding]:
     """Memory of the tightest limit is nearly used up."""
-    memory, limit = situation.values.get("memory", {}), situation.limits.memory_percent
+    memory, limit = situation.reading.values.get("memory", {}), situation.limits.memory_percent
     usage = memory.get("usage_percent")
     if usage is not None:
         of = " of the control group's limit" if memory.get("scope") == "cgroup" else ""
         yield Finding(
             HIGH_MEMORY,
-            is_over(usage, limit, (HIGH_MEMORY, None) in situation.active),
+            situation.is_over(HIGH_MEMORY, None, usage, limit, _MARGIN_PERCENT),
             f"Memory usage is {usage:.1f} %{of} (limit {limit:g} %)",
             value=usage,
             threshold=limit,
-            evidence=_sections(situation, "memory", "process", "children", "pressure"),
+            evidence=evidence_of(situation.reading, "memory", "process", "children", "pressure"),
         )
 
 
 def high_gpu_memory(situation: Situation) -> Iterator[Finding]:
     """Memory of a GPU is nearly used up."""
     limit = situation.limits.gpu_memory_percent
-    for subject, device in devices_of(situation.window[-1]):
+    for subject, device in devices_of(situation.reading):
         usage = device.get("memory_usage_percent")
         if usage is not None:
             yield Finding(
                 HIGH_GPU_MEMORY,
-                is_over(usage, limit, (HIGH_GPU_MEMORY, subject) in situation.active),
+                situation.is_over(HIGH_GPU_MEMORY, subject, usage, limit, _MARGIN_PERCENT),
                 f"Memory of {subject} is {usage:.1f} % full (limit {limit:g} %)",
                 subject=subject,
                 value=usage,
@@ -121,7 +98,7 @@ def high_disk(situation: Situation) -> Iterator[Finding]:
         if usage is not None:
             yield Finding(
                 HIGH_DISK,
-                is_over(usage, limit, (HIGH_DISK, mount) in situation.active),
+                situation.is_over(HIGH_DISK, mount, usage, limit, _MARGIN_PERCENT),
                 f"Disk {mount} is {usage:.1f} % full (limit {limit:g} %)",
                 subject=mount,
                 value=usage,
@@ -131,16 +108,20 @@ def high_disk(situation: Situation) -> Iterator[Finding]:
 
 
 def little_room(situation: Situation) -> Iterator[Finding]:
-    """The next checkpoint does not fit on the disk."""
+    """The next checkpoint does not fit on the disk.
+
+    Free space falls while one is written: this is for readings that were taken between two.
+    """
     needed = situation.checkpoint_gb
     if needed is None:
         return
     for mount, disk in _file_systems(situation):
         free = disk.get("free_gb")
         if free is not None and "output" in disk.get("holds", ()):
+            room = needed - free  # what is lacking
             yield Finding(
                 LITTLE_ROOM,
-                free < needed,
+                situation.is_over(LITTLE_ROOM, mount, room, 0.0, _MARGIN_OF_CHECKPOINT * needed),
                 f"The next checkpoint needs {needed:.3g} GB, and {mount} has {free:.3g} GB left",
                 subject=mount,
                 value=free,
@@ -150,73 +131,71 @@ def little_room(situation: Situation) -> Iterator[Finding]:
 
 
 def high_temperature(situation: Situation) -> Iterator[Finding]:
-    """A sensor has been near what it calls critical for a while."""
-    for subject, (celsius, limit) in _temperatures(situation.window[-1], situation.limits).items():
-        was_on = (HOT, subject) in situation.active
-
-        def is_hot(reading: Reading, subject: str = subject, was_on: bool = was_on) -> bool | None:
-            found = _temperatures(reading, situation.limits).get(subject)
-            return None if found is None else is_over(*found, was_on, _MARGIN_CELSIUS)
-
+    """A sensor is near what it calls critical."""
+    for subject, celsius, limit in _temperatures(situation.reading, situation.limits):
         yield Finding(
             HOT,
-            is_lasting(situation.window, situation.limits.after_seconds, was_on, is_hot),
+            situation.is_over(HOT, subject, celsius, limit, _MARGIN_CELSIUS),
             f"{subject} is at {celsius:.0f} °C (limit {limit:g} °C)",
             subject=subject,
             value=celsius,
             threshold=limit,
-            evidence=_sections(situation, "gpu") if subject.startswith("gpu") else {},
+            evidence=evidence_of(situation.reading, "gpu") if subject.startswith("gpu ") else {},
+            must_last=True,
         )
 
 
 def throttled(situation: Situation) -> Iterator[Finding]:
-    """A GPU has been held down by heat or power supply for a while."""
-    for subject, device in devices_of(situation.window[-1]):
+    """A GPU is held down by heat or power supply."""
+    for subject, device in devices_of(situation.reading):
         reasons = device.get("throttle_reasons")
-        if reasons is None:
-            continue
-        was_on = (THROTTLED, subject) in situation.active
-
-        def is_held_down(reading: Reading, subject: str = subject) -> bool | None:
-            found = dict(devices_of(reading)).get(subject, {}).get("throttle_reasons")
-            return None if found is None else not _HARMFUL_REASONS.isdisjoint(found)
-
-        yield Finding(
-            THROTTLED,
-            is_lasting(situation.window, situation.limits.after_seconds, was_on, is_held_down),
-            f"{subject} is held down: {', '.join(reasons)}",
-            subject=subject,
-            value=device.get("sm_clock_mhz"),
-            evidence={"device": device},
-        )
+        if reasons is not None:
+            yield Finding(
+                THROTTLED,
+                not _HARMFUL_REASONS.isdisjoint(reasons),
+                f"{subject} is held down: {', '.join(reasons)}",
+                subject=subject,
+                value=device.get("sm_clock_mhz"),
+                evidence={"device": device},
+                must_last=True,
+            )
 
 
 def missing(situation: Situation) -> Iterator[Finding]:
     """Something that could be read cannot be read any more."""
-    now = situation.window[-1].missing
-    lost = {path: what for path, what in now.items() if what.is_lost}
-    for path, what in lost.items():
-        yield Finding(
-            MISSING,
-            is_on=True,
-            message=f"No reading of {path} since {what.since}: {what.why}",
-            subject=path,
-            evidence={"since": what.since, "why": what.why},
-        )
-    for name, subject in situation.active:
-        if name == MISSING and subject not in now:
-            yield Finding(MISSING, is_on=False, message="", subject=subject)
+    for path, what in situation.reading.missing.items():
+        if what.is_lost:
+            yield Finding(
+                MISSING,
+                is_on=True,
+                message=f"No reading of {path} since {what.since}: {what.why}",
+                subject=path,
+                evidence={"since": what.since, "why": what.why},
+            )
 
 
 RESOURCE_DETECTORS: tuple[Callable[[Situation], Iterator[Finding]], ...] = (
     high_memory,
     high_gpu_memory,
     high_disk,
-    little_room,
     high_temperature,
     throttled,
     missing,
 )
+
+
+def find_resource_alerts(situation: Situation) -> Iterator[Finding]:
+    """Yield what all detectors find, and the end of alerts whose subject is not seen any more."""
+    seen = set()
+    for detect in RESOURCE_DETECTORS:
+        for finding in detect(situation):
+            seen.add((finding.alert, finding.subject))
+            yield finding
+    for alert, subject in sorted(situation.active - seen, key=str):
+        if alert == MISSING:
+            yield Finding(alert, is_on=False, message="", subject=subject)
+        elif alert in _OF_A_READING:
+            yield Finding(alert, is_on=False, message="", subject=subject, must_last=True)
 
 
 def devices_of(reading: Reading) -> Iterator[tuple[str, dict[str, Any]]]:
@@ -227,29 +206,30 @@ def devices_of(reading: Reading) -> Iterator[tuple[str, dict[str, Any]]]:
         yield f"gpu {device.get('index', place)}{part}", device
 
 
-def _temperatures(reading: Reading, limits: Limits) -> dict[str, tuple[float, float]]:
-    """Return what each sensor shows, and its limit; those without a limit are left out."""
-    found = {
-        name: (device.get("temperature_celsius"), device.get("slowdown_temperature_celsius"))
+def _temperatures(reading: Reading, limits: Limits) -> Iterator[tuple[str, float, float]]:
+    """Yield name, temperature and limit of each sensor that has them."""
+    found = [
+        (name, device.get("temperature_celsius"), device.get("slowdown_temperature_celsius"))
         for name, device in devices_of(reading)
-    }
+    ]
     sensors = reading.values.get("temperatures", {}).get("sensors", {})
-    for name, sensor in sensors.items():
-        found[name] = sensor.get("celsius"), sensor.get("critical_celsius")
-    known = {}
-    for name, (celsius, critical) in found.items():
+    found += [
+        (name, sensor.get("celsius"), sensor.get("critical_celsius"))
+        for name, sensor in sensors.items()
+    ]
+    for name, celsius, critical in found:
         limit = limits.temperature_celsius
         if limit is None and critical is not None:
             limit = critical - _BELOW_CRITICAL_CELSIUS
         if celsius is not None and limit is not None:
-            known[name] = celsius, limit
-    return known
+            yield name, celsius, limit
 
 
 def _file_systems(situation: Situation) -> Iterator[tuple[str, dict[str, Any]]]:
-    for each in situation.values.get("disk", {}).get("file_systems", ()):
+    for each in situation.reading.values.get("disk", {}).get("file_systems", ()):
         yield each.get("mount", "?"), each
 
 
-def _sections(situation: Situation, *names: str) -> dict[str, Any]:
-    return {name: situation.values[name] for name in names if name in situation.values}
+def evidence_of(reading: Reading, *sections: str) -> dict[str, Any]:
+    """Return some sections of a reading, those that are there."""
+    return {name: reading.values[name] for name in sections if name in reading.values}

@@ -9,21 +9,20 @@ from statistics import median
 from typing import TYPE_CHECKING, Any
 
 from vlog.alerts.limits import Finding, Limits
-from vlog.timing import Window
+from vlog.timing import MovingSum, Window
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterable, Sequence
 
 NON_FINITE_LOSS = "non_finite_loss"
 NON_FINITE_GRAD_NORM = "non_finite_grad_norm"
 SLOW_STEPS = "slow_steps"
 
-_RECENT_STEPS = 10
+_RECENT_STEPS = 40
 _USUAL_STEPS = 200
-_FEWEST_STEPS = 20  # fewer say nothing of what is usual
+_FEWEST_STEPS = 50  # fewer say nothing of what is usual
 _WARM_UP_STEPS = 5
-_DEVIATIONS = 6.0
-_SIGMA = 1.4826  # standard deviations of a normal distribution in one median absolute deviation
+_SLOW_SHARE = 0.2  # of the recent steps must be slow
 _STALL_FACTOR = 10.0
 _NEW_USUAL_STEPS = 500  # as slow for as many steps, and ...
 _NEW_USUAL_FACTOR = 60  # ... as many times as long as an alert takes: it is the pace now
@@ -32,32 +31,6 @@ _NEW_USUAL_FACTOR = 60  # ... as many times as long as an alert takes: it is the
 def is_non_finite(value: object) -> bool:
     """Return whether `value` is a number that is nan, inf or -inf."""
     return isinstance(value, float) and not math.isfinite(value)
-
-
-def is_slow(recent: Sequence[float], usual: Window, factor: float) -> bool:
-    """Return whether the recent steps took longer than usual, beyond their noise.
-
-    Medians and their absolute deviation, so that single outliers move neither.
-
-    Args:
-        recent: Seconds of the last steps.
-        usual: Seconds of those before them.
-        factor: How many times as long they must take.
-    """
-    if len(usual) < _FEWEST_STEPS or not recent:
-        return False
-    middle, now = usual.median, median(recent)
-    if now <= factor * middle:
-        return False
-    deviation = median([abs(value - middle) for value in usual])
-    return now - middle > _DEVIATIONS * _SIGMA * deviation
-
-
-def is_stall(seconds: float, usual: Window, after_seconds: float) -> bool:
-    """Return whether one step alone stood still: ten times as long, and by `after_seconds`."""
-    if len(usual) < _FEWEST_STEPS:
-        return False
-    return seconds > _STALL_FACTOR * usual.median and seconds - usual.median > after_seconds
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,11 +48,68 @@ class StepCost:
     parts: dict[str, float]
 
 
-class StepPace:
+class Pace:
+    """The last values beside those of before them, of a number that should stay as it is.
+
+    Means tell how much it matters; the upper fifth tells that it is not a few outliers.
+
+    Attributes:
+        usual: Those of before.
+    """
+
+    def __init__(self) -> None:
+        self.usual = Window(_USUAL_STEPS)
+        self._recent: deque[float] = deque()
+        self._sum = MovingSum(_RECENT_STEPS)
+        self._best = math.inf  # upper fifth of the fastest 200: what a slow drift is held against
+
+    def add(self, value: float) -> None:
+        """Take in the next value."""
+        self._recent.append(value)
+        self._sum.add(value)
+
+    def retire(self, *, is_usual: bool) -> float | None:
+        """Take the oldest value out of the recent ones if there are too many, and return it."""
+        if len(self._recent) <= _RECENT_STEPS:
+            return None
+        value = self._recent.popleft()
+        if is_usual:
+            self.usual.add(value)
+            if len(self.usual) == _USUAL_STEPS:
+                self._best = min(self._best, self.usual.quantile(1 - _SLOW_SHARE))
+        return value
+
+    def merge(self, values: Iterable[float]) -> None:
+        """Take in values that were not usual and are from now on."""
+        for value in values:
+            self.usual.add(value)
+        self._best = math.inf
+
+    def is_above(self, factor: float) -> bool:
+        """Return whether the last values are above those of before, beyond their noise.
+
+        Noise is told by how far the upper fifth of the usual values lies above their median.
+        """
+        if len(self.usual) < _FEWEST_STEPS or self._sum.mean <= factor * self.usual.mean:
+            # Against the fastest pace of all, the square of the factor counts.
+            return self._sum.mean > factor**2 * self._best and self._is_raised(
+                factor**2, min(self._best, self.usual.median)
+            )
+        return self._is_raised(factor, self.usual.quantile(1 - _SLOW_SHARE))
+
+    def _is_raised(self, factor: float, level: float) -> bool:
+        recent = sorted(self._recent)[int((1 - _SLOW_SHARE) * len(self._recent))]
+        noise = self.usual.quantile(1 - _SLOW_SHARE) / max(self.usual.median, 1e-9)
+        return recent > max(factor, noise) * level
+
+
+class SlowSteps:
     """Tell whether steps have been slower than usual for a while.
 
-    Steps with more work may take longer: what is compared is the time for the same work. The
-    usual pace is that of up to 200 steps; slow ones do not enter it, until it has become the pace.
+    A step with more work may take longer, and one with less may do less in a second: a step is
+    slow if it took longer both in all and for the same work. The usual pace is that of up to 200
+    steps. Slow steps enter it when they are over, so that a pace that comes again is none any
+    more; or when they have lasted so long that they are the pace now.
 
     Args:
         limits: `slow_step_factor` and `after_seconds`.
@@ -91,9 +121,10 @@ class StepPace:
         self._forget()
 
     def _forget(self) -> None:
-        self._recent: deque[tuple[float, StepCost]] = deque()
-        self._usual = Window(_USUAL_STEPS)
-        self._usual_costs: deque[StepCost] = deque(maxlen=_USUAL_STEPS)
+        self._seconds, self._per_work = Pace(), Pace()
+        self._recent: deque[StepCost] = deque(maxlen=_RECENT_STEPS)
+        self._usual: deque[StepCost] = deque(maxlen=_USUAL_STEPS)
+        self._slow: deque[tuple[float, float]] = deque(maxlen=_USUAL_STEPS)
         self._slow_since: float | None = None
         self._slow_steps = 0
 
@@ -102,69 +133,91 @@ class StepPace:
         if self._left_out:
             self._left_out -= 1
             return Finding(SLOW_STEPS, is_on=False, message="")
-        self._recent.append((cost.seconds / max(cost.work, 1), cost))
-        times = [seconds for seconds, _ in self._recent]
-        stalls = is_stall(cost.seconds, self._usual, self._limits.after_seconds)
-        is_on = self._slow_since is not None or stalls
-        factor = 1 + (self._limits.slow_step_factor - 1) / (2 if is_on else 1)
-        if is_slow(times, self._usual, factor):
-            is_on = self._note_slow(now - cost.seconds, now) or stalls
-        else:
-            self._slow_since, self._slow_steps, is_on = None, 0, stalls
+        is_stall = self._is_stall(cost.seconds)
+        oldest = self._recent[0] if len(self._recent) == _RECENT_STEPS else None
+        self._recent.append(cost)
+        self._seconds.add(cost.seconds)
+        self._per_work.add(cost.seconds / max(cost.work, 1))
+        is_on = self._is_slow_for_long(cost, now) or is_stall
         finding = self._finding(is_on=is_on)
-        if len(self._recent) > _RECENT_STEPS:
-            self._retire(now)
+        self._retire(oldest)
+        if self._is_the_pace_now(now):
+            self._forget()
         return finding
 
-    def _note_slow(self, began: float, now: float) -> bool:
-        """Return whether it has been slow for long enough, by now."""
+    def _is_stall(self, seconds: float) -> bool:
+        """Return whether one step alone stood still: ten times as long, and by `after_seconds`."""
+        usual = self._seconds.usual
+        if len(usual) < _FEWEST_STEPS:
+            return False
+        excess = seconds - usual.median
+        return seconds > _STALL_FACTOR * usual.median and excess > self._limits.after_seconds
+
+    def _is_slow_for_long(self, cost: StepCost, now: float) -> bool:
+        was_slow = self._slow_since is not None
+        factor = 1 + (self._limits.slow_step_factor - 1) / (2 if was_slow else 1)
+        if not (self._seconds.is_above(factor) and self._per_work.is_above(factor)):
+            if was_slow:
+                self._end_slow()
+            return False
         if self._slow_since is None:
-            self._slow_since = began
+            self._slow_since = now - cost.seconds
         self._slow_steps += 1
         return now - self._slow_since >= self._limits.after_seconds
 
-    def _retire(self, now: float) -> None:
-        """Let the oldest of the recent steps become a usual one, if steps are as usual."""
-        seconds, cost = self._recent.popleft()
-        if self._slow_since is None:
-            self._usual.add(seconds)
-            self._usual_costs.append(cost)
-        elif (
-            self._slow_steps >= _NEW_USUAL_STEPS
-            and now - self._slow_since >= _NEW_USUAL_FACTOR * self._limits.after_seconds
-        ):
-            self._forget()
+    def _end_slow(self) -> None:
+        """Let the slow steps be usual ones: the same pace is no news when it comes again."""
+        self._seconds.merge([seconds for seconds, _ in self._slow])
+        self._per_work.merge([per_work for _, per_work in self._slow])
+        self._slow.clear()
+        self._slow_since, self._slow_steps = None, 0
+
+    def _retire(self, oldest: StepCost | None) -> None:
+        is_usual = self._slow_since is None
+        seconds = self._seconds.retire(is_usual=is_usual)
+        per_work = self._per_work.retire(is_usual=is_usual)
+        if seconds is None or per_work is None or oldest is None:
+            return
+        if is_usual:
+            self._usual.append(oldest)
+        else:
+            self._slow.append((seconds, per_work))
+
+    def _is_the_pace_now(self, now: float) -> bool:
+        if self._slow_since is None or self._slow_steps < _NEW_USUAL_STEPS:
+            return False
+        return now - self._slow_since >= _NEW_USUAL_FACTOR * self._limits.after_seconds
 
     def _finding(self, *, is_on: bool) -> Finding:
-        if not self._usual_costs or not is_on:
+        if not is_on or not self._usual:
             return Finding(SLOW_STEPS, is_on, "")
-        recent = _middle([cost for _, cost in self._recent])
-        usual = _middle(list(self._usual_costs))
-        grown = {
-            name: recent["parts"][name] - usual["parts"].get(name, 0.0) for name in recent["parts"]
-        }
+        recent, usual = _means(self._recent), _means(self._usual)
+        grown = {name: value - usual["parts"][name] for name, value in recent["parts"].items()}
         cause = max(grown, key=lambda name: grown[name]) if grown else None
         now, before = recent["step_time_seconds"], usual["step_time_seconds"]
         because = f"; {cause.removesuffix('_seconds')} grew most" if cause else ""
         return Finding(
             SLOW_STEPS,
             is_on,
-            f"Steps take {now:.3g} s, usual were {before:.3g} s{because}",
-            value=round(now, 6),
+            f"Steps take {now:.3g} s, {now / max(before, 1e-9):.3g} times as long as usual "
+            f"({before:.3g} s){because}",
+            value=now,
             threshold=round(self._limits.slow_step_factor * before, 6),
             evidence={"recent": recent, "usual": usual, "grew_most": cause},
         )
 
 
-def _middle(costs: Sequence[StepCost]) -> dict[str, Any]:
-    """Return the medians of some steps."""
-    seconds = median(cost.seconds for cost in costs)
+def _means(costs: Sequence[StepCost]) -> dict[str, Any]:
+    """Return the means of some steps, and the median of their work."""
+    count = len(costs)
     parts = {
-        name: round(median(cost.parts.get(name, 0.0) for cost in costs), 6)
+        name: round(sum(cost.parts.get(name, 0.0) for cost in costs) / count, 6)
         for name in costs[-1].parts
     }
-    found: dict[str, Any] = {"steps": len(costs), "step_time_seconds": round(seconds, 6)}
-    work = median(cost.work for cost in costs)
-    if work:
-        found["work_per_second"] = round(work / seconds, 3) if seconds else 0.0
+    seconds = sum(cost.seconds for cost in costs)
+    found: dict[str, Any] = {"steps": count, "step_time_seconds": round(seconds / count, 6)}
+    work = sum(cost.work for cost in costs)
+    if work and seconds:
+        found["work_per_step"] = median(cost.work for cost in costs)
+        found["work_per_second"] = round(work / seconds, 3)
     return {**found, "parts": parts}

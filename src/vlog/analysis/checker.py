@@ -23,7 +23,6 @@ _KINDS: dict[str, Any] = {
     "integer": int,
     "number": float,  # an integer is valid where a number is asked for
     "boolean": bool,
-    "array": list[Any],
     "any": Any,
 }
 # The common fields whose type says more than their kind.
@@ -100,8 +99,8 @@ def _type(field: Field) -> Any:
 def _constrained(field: Field) -> Any:
     if field.kind == "object":
         return _object(field)
-    if field.items:
-        return list[_struct(field.name, field.items)]  # type: ignore[misc]
+    if field.kind == "array":
+        return list[_inner(field)]  # type: ignore[misc]
     kind = _KINDS[field.kind]
     if field.minimum is None and field.maximum is None:
         return kind
@@ -120,4 +119,11 @@ def _struct(name: str, fields: tuple[Field, ...]) -> Any:
 def _object(field: Field) -> Any:
     if field.fields:
         return _struct(field.name, field.fields)
-    return dict[str, _KINDS[field.values] if field.values else Any]  # type: ignore[misc]
+    return dict[str, _inner(field)]  # type: ignore[misc]
+
+
+def _inner(field: Field) -> Any:
+    """Return the type of what is in an array, or in an object whose keys are free."""
+    if field.items:
+        return _struct(field.name, field.items)
+    return _KINDS[field.values] if field.values else Any

@@ -248,6 +248,7 @@ class RunCollector:
         overhead, source = summary.overhead, object_at(entry, "overhead")
         overhead.training_thread_seconds = number_at(source, "training_thread_seconds")
         overhead.training_thread_percent = number_at(source, "training_thread_percent")
+        overhead.monitor_cpu_seconds = number_at(source, "monitor_cpu_seconds")
         overhead.failed = integer_at(source, "failed")
         check = summary.time.eta_check
         if check is not None and summary.state is State.COMPLETE:

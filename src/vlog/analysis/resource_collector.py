@@ -32,6 +32,7 @@ class ResourceCollector:
         self._last: dict[str, Any] = {}
         self._readings = {name: Samples() for name in _READINGS}
         self._devices: dict[str, dict[str, Samples]] = {}
+        self._disks: dict[str, Samples] = {}
 
     def add(self, entry: dict[str, Any]) -> None:
         """Take in a step's entry; the same reading may stand in several."""
@@ -46,9 +47,20 @@ class ResourceCollector:
         self._last = usage
         self._resources.readings += bool(usage)
         _add_all(self._readings, {name: number_at(usage, *_READINGS[name]) for name in _READINGS})
-        devices = value_at(usage, "gpu", "devices")
-        for device in devices if isinstance(devices, list) else ():
+        found = self._resources
+        found.memory_scope = text_at(usage, "memory", "scope") or found.memory_scope
+        found.memory_total_gb = number_at(usage, "memory", "total_gb") or found.memory_total_gb
+        for disk in _objects(usage, "disk", "file_systems"):
+            self._add_disk(disk)
+        for device in _objects(usage, "gpu", "devices"):
             self._add_device(device)
+
+    def _add_disk(self, disk: object) -> None:
+        mount, share = text_at(disk, "mount"), number_at(disk, "usage_percent")
+        if mount is None or share is None:
+            return
+        if mount in self._disks or len(self._disks) < _MAX_DEVICES:
+            self._disks.setdefault(mount, Samples()).add(share)
 
     def _add_device(self, device: object) -> None:
         part = value_at(device, "mig", "gpu_instance_id")
@@ -65,9 +77,18 @@ class ResourceCollector:
     def finish(self) -> Resources:
         """Return means and peaks."""
         _set_ranges(self._resources, self._readings)
+        self._resources.disks = {
+            mount: Range(mean=samples.mean, peak=samples.max)
+            for mount, samples in self._disks.items()
+        }
         for name, samples in self._devices.items():
             _set_ranges(self._resources.gpus[name], samples)
         return self._resources
+
+
+def _objects(usage: dict[str, Any], *keys: str) -> list[Any]:
+    found = value_at(usage, *keys)
+    return found if isinstance(found, list) else []
 
 
 def _add_all(samples: dict[str, Samples], values: dict[str, float | None]) -> None:

@@ -183,6 +183,9 @@ class Resources:
     """The resources of a run, as the step entries have them.
 
     Attributes:
+        memory_scope: Whose memory it is a share of: host or cgroup.
+        memory_total_gb: How much that is.
+        disks: Each file system by its mount: the share of it that was used.
         gpus: Each accelerator by its number, and its part where it has some.
         missing: What could not be read at the end, and why.
     """
@@ -193,6 +196,9 @@ class Resources:
     memory_used_gb: Range = field(default_factory=Range)
     process_memory_gb: Range = field(default_factory=Range)
     children_memory_gb: Range = field(default_factory=Range)
+    memory_scope: str | None = None
+    memory_total_gb: float | None = None
+    disks: dict[str, Range] = field(default_factory=dict)
     gpus: dict[str, Gpu] = field(default_factory=dict)
     missing: dict[str, str] = field(default_factory=dict)
 
@@ -226,6 +232,7 @@ class Overhead:
 
     training_thread_seconds: float | None = None
     training_thread_percent: float | None = None
+    monitor_cpu_seconds: float | None = None
     failed: int | None = None
 
 

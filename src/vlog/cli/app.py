@@ -61,10 +61,13 @@ def _command(function: Callable[..., None]) -> Callable[..., None]:
         except VlogError as error:
             print_error(error)
             raise typer.Exit(UNUSABLE) from error
-        except BrokenPipeError as error:
+        except OSError as error:
             # What is left in the buffer would fail once more at the interpreter's exit.
             os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-            raise typer.Exit(BROKEN_PIPE) from error
+            if isinstance(error, BrokenPipeError):
+                raise typer.Exit(BROKEN_PIPE) from error
+            print_error(f"the output cannot be written: {error.strerror}.")
+            raise typer.Exit(UNUSABLE) from error
 
     return app.command()(guarded)
 
@@ -204,7 +207,7 @@ def tail(
 
 @_command
 def system(as_json: AsJson = False) -> None:
-    """Show what the monitor sees on this machine now, and what it cannot see and why."""
+    """Show what the monitor sees here and now, and what not."""
     from vlog.cli.system_view import print_reading  # noqa: PLC0415
     from vlog.resources import Places, default_sources, measure_once  # noqa: PLC0415
 

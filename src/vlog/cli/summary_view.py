@@ -198,7 +198,12 @@ def _time(run: RunSummary) -> Rows:
     overhead = run.overhead
     if overhead.training_thread_seconds is not None:
         share = percent(overhead.training_thread_percent)
-        yield "vlog itself", Cell(f"{duration(overhead.training_thread_seconds)} ({share})")
+        threads = overhead.monitor_cpu_seconds
+        beside = f", and {duration(threads)} of processor time beside it" if threads else ""
+        yield (
+            "vlog itself",
+            Cell(f"{duration(overhead.training_thread_seconds)} ({share}){beside}"),
+        )
     if overhead.failed:
         yield "", Cell(f"{whole(overhead.failed)} calls into vlog failed", "bold red")
 
@@ -222,14 +227,22 @@ def _print_phases(screen: Screen, run: RunSummary) -> None:
 def _resources(run: RunSummary) -> Rows:
     resources = run.resources
     yield "memory", Cell(_range(resources.memory_percent, percent))
+    if resources.memory_total_gb is not None:
+        whose = "the container's limit" if resources.memory_scope == "cgroup" else "the host"
+        yield "", Cell(f"of {gigabytes(resources.memory_total_gb)}, {whose}", "dim")
     if resources.memory_used_gb.peak is not None:
         yield "", Cell(_range(resources.memory_used_gb, gigabytes), "dim")
     yield "process memory", Cell(_range(resources.process_memory_gb, gigabytes))
     if resources.children_memory_gb.peak:
         yield "its children", Cell(_range(resources.children_memory_gb, gigabytes))
     yield "processor", Cell(_range(resources.cpu_percent, percent))
+    for mount, used in resources.disks.items():
+        yield f"disk {mount}", Cell(f"{_range(used, percent)} used")
     for name, gpu in resources.gpus.items():
         yield from _gpu(name, gpu)
+    for name, why in resources.missing.items():
+        if "." not in name:  # a whole section
+            yield name, Cell(f"not read: {why}", "dim")
     yield "readings", Cell(whole(resources.readings), "dim")
 
 
@@ -257,7 +270,7 @@ def _alert(alert: Alert) -> tuple[str, Cell]:
         f"at step {alert.first_step}" if alert.first_step is not None else "before the first step"
     )
     if alert.is_active:
-        over, style = "not over", "yellow"
+        over, style = "not over by then", "yellow"
     else:
         over, style = f"over after {duration(alert.active_seconds)}", ""
     message = f": {alert.message}" if alert.message else ""

@@ -89,13 +89,16 @@ def live_line(step: Step, columns: int, signs: Signs = UNICODE) -> list[Part]:
     """Return the line for a terminal of `columns` cells, of which it leaves the last one free."""
     items = list(_items(step, columns, signs))
     room = columns  # every gap is counted, though the first item has none: that is the free cell
-    least = _NAME
+    least, has_bar = _NAME, True
     for item in sorted(items, key=lambda item: item.rank):
-        if item.gap + item.cells > room:
+        if item.gap + item.cells <= room:
+            room -= item.gap + item.cells
+        elif item.rank == _BAR:  # it says what the percentage says
+            has_bar = False
+        else:
             least = item.rank
             break
-        room -= item.gap + item.cells
-    shown = [item for item in items if item.rank < least]
+    shown = [item for item in items if item.rank < least and (has_bar or item.rank != _BAR)]
     if least == _NAME:
         names = list(_name(step.name, room - 2, signs))
         room -= sum(item.gap + item.cells for item in names)

@@ -127,7 +127,7 @@ class Terminal:
         text = "".join(line + end for line in lines)
         if has_live_line and (lines or not live_line):
             text = _ERASE_BELOW + text
-        bars = _tqdm_bars() if self.is_terminal else None
+        bars = _tqdm_bars()
         if bars is not None and text:
             with self._without_bars(bars):
                 self._write(text)

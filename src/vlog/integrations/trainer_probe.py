@@ -73,8 +73,8 @@ def wrap_trainer(trainer: Any, listener: Listener) -> None:
 
 def _watch_loop(run: Callable[..., Any], listener: Listener) -> Callable[..., Any]:
     def inner_training_loop(*args: Any, **kwargs: Any) -> Any:
-        listener.loop_begins(kwargs.get("resume_from_checkpoint"))
-        try:
+        try:  # a Ctrl-C that waited while the run was opened is raised in here
+            listener.loop_begins(kwargs.get("resume_from_checkpoint"))
             result = run(*args, **kwargs)
         except BaseException as error:
             listener.loop_raised(error)

@@ -13,38 +13,51 @@ _THEIRS = frozenset({"ProgressCallback", "PrinterCallback", "NotebookProgressCal
 
 
 class TrainerProgress:
-    """Take the place of what a Trainer shows, or stand back behind it.
+    """Take the place of what a Trainer shows while it trains, or stand back behind it.
 
     Args:
         console: Ours; None without one.
-        takes_its_place: Whether the Trainer's is taken out while a run goes on.
+        takes_its_place: Whether the Trainer's is taken out for the run.
     """
 
     def __init__(self, console: ConsoleHandler | None, *, takes_its_place: bool) -> None:
         self._console = console
         self._takes_its_place = takes_its_place
-        self._trainer: Any = lambda: None
-        self._taken_out: list[Any] = []
+        # One for each run that is open: the Trainer, and what was taken out of which places.
+        self._runs: list[tuple[Any, list[tuple[int, Any]]]] = []
 
-    def begin(self, trainer: Any) -> None:
-        """Look at what `trainer` shows, before it shows anything."""
-        if self._console is None or trainer is None or self._taken_out:
-            return
-        callbacks = trainer.callback_handler.callbacks
-        theirs = [
-            each for each in callbacks if _THEIRS & {kind.__name__ for kind in type(each).__mro__}
-        ]
-        if not theirs:
-            return
-        if not self._takes_its_place:
-            self._console.stand_back()
-            return
-        # Another list: somebody may be going through this one right now.
-        trainer.callback_handler.callbacks = [each for each in callbacks if each not in theirs]
-        self._trainer, self._taken_out = weakref.ref(trainer), theirs
+    def begin(self, trainer: Any, *, is_late: bool = False) -> None:
+        """Look at what `trainer` shows.
+
+        Args:
+            trainer: Whose run begins; None if it is not known.
+            is_late: Whether it has begun already: what is on the screen by now stays there.
+        """
+        places: list[tuple[int, Any]] = []
+        callbacks = [] if trainer is None else trainer.callback_handler.callbacks
+        theirs = [(place, each) for place, each in enumerate(callbacks) if _is_theirs(each)]
+        if self._console is not None and theirs:
+            if self._takes_its_place and not is_late:
+                places = theirs
+                for _, callback in theirs:
+                    callbacks.remove(callback)
+            else:
+                self._console.stand_back()
+        self._runs.append((_nobody if trainer is None else weakref.ref(trainer), places))
 
     def end(self) -> None:
-        """Put back what was taken out."""
-        trainer, taken_out, self._taken_out = self._trainer(), self._taken_out, []
-        if trainer is not None:
-            trainer.callback_handler.callbacks = [*trainer.callback_handler.callbacks, *taken_out]
+        """Put back what was taken out for the run that is over."""
+        if not self._runs:
+            return
+        trainer, places = self._runs.pop()
+        if trainer() is not None:
+            for place, callback in places:
+                trainer().callback_handler.callbacks.insert(place, callback)
+
+
+def _is_theirs(callback: object) -> bool:
+    return not _THEIRS.isdisjoint(kind.__name__ for kind in type(callback).__mro__)
+
+
+def _nobody() -> None:
+    """Stand in for the reference to a Trainer."""

@@ -19,6 +19,7 @@ from vlog.integrations.trainer_facts import (
     skips_batches,
 )
 from vlog.integrations.trainer_probe import LossProbe
+from vlog.redaction import redact_text
 from vlog.schema import EventType
 from vlog.timing import (
     CHECKPOINT,
@@ -85,7 +86,8 @@ class TrainerRun:
             with_content: Whether the first sample's values may be written.
         """
         self.is_set_up = True
-        self.recorder.name = args.run_name or self.recorder.name
+        if args.run_name:
+            self.recorder.name = redact_text(str(args.run_name))
         made_of = initialization_of(args, model, datasets, with_content)
         self.recorder.record(
             EventType.TRAINING_INITIALIZATION,

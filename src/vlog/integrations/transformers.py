@@ -10,7 +10,7 @@ import functools
 import weakref
 from typing import TYPE_CHECKING, Any
 
-from vlog.errors import MissingExtraError
+from vlog.errors import ConfigurationError, MissingExtraError, check_flag
 
 try:
     from accelerate.utils.memory import should_reduce_batch_size
@@ -32,6 +32,7 @@ from vlog.alerts import Limits
 from vlog.clock import Clock, SystemClock
 from vlog.config import DEFAULT_LOG_FILE, Output, Rotation, refuse_unknown
 from vlog.describe import describe_environment, describe_model
+from vlog.handlers.error_log import tell_stderr
 from vlog.integrations.trainer_facts import checkpoint_path
 from vlog.integrations.trainer_probe import find_trainer, wrap_trainer
 from vlog.integrations.trainer_progress import TrainerProgress
@@ -157,6 +158,12 @@ class VerboseLoggingCallback(TrainerCallback):  # type: ignore[misc]  # untyped 
     ) -> None:
         options = {name: value for name, value in locals().items() if name not in _NOT_COPIED}
         refuse_unknown(unknown, VerboseLoggingCallback.__init__)
+        check_flag("log_sample_content", log_sample_content)
+        check_flag("wrap_trainer", wrap_trainer)
+        if sources is not None and not (
+            isinstance(sources, list) and all(hasattr(each, "read") for each in sources)
+        ):
+            raise ConfigurationError(f"sources is {sources!r}. Expected a list of sources.")
         super().__init__()
         self._options = options
         limits = Limits(
@@ -201,6 +208,7 @@ class VerboseLoggingCallback(TrainerCallback):  # type: ignore[misc]  # untyped 
             self._outer_runs.append(self._run)  # a training inside a training
         elif self._run is not None:
             self._run.recorder.interrupt("the training loop ended without on_train_end")
+            self._progress.end()
         recorder = Recorder(
             self._output, self._settings, self._clock, self._sources, endings.unwatch
         )
@@ -224,14 +232,17 @@ class VerboseLoggingCallback(TrainerCallback):  # type: ignore[misc]  # untyped 
     @_guarded
     def loop_begins(self, resume_from_checkpoint: str | None) -> None:
         """Begin a run before its set-up, so that an error in that is recorded too."""
-        self._begin_run(resume_from_checkpoint, missing=[])
         self._progress.begin(find_trainer(self))
+        try:
+            self._begin_run(resume_from_checkpoint, missing=[])
+        except Exception as error:
+            tell_stderr(f"vlog: this run may not be recorded: {type(error).__name__}: {error}")
+            raise
 
     def _pop_run(self) -> TrainerRun | None:
         """Return the run that is over; the one around it, if any, goes on."""
         run, self._run = self._run, self._outer_runs.pop() if self._outer_runs else None
-        if self._run is None:
-            self._progress.end()
+        self._progress.end()
         return run
 
     @_guarded
@@ -300,7 +311,7 @@ class VerboseLoggingCallback(TrainerCallback):  # type: ignore[misc]  # untyped 
         if run is None or run.is_set_up:  # nobody announced this loop
             checkpoint = checkpoint_path(args, state) if state.global_step else None
             run = self._begin_run(checkpoint, [_LATE if self._wraps_trainer else _UNWRAPPED])
-            self._progress.begin(find_trainer(self))
+            self._progress.begin(find_trainer(self), is_late=True)
         loader = kwargs.get("train_dataloader")
         datasets = {"train": getattr(loader, "dataset", None)}
         trainer = find_trainer(self)

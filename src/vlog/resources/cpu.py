@@ -87,7 +87,8 @@ class Cpu:
         busy = self._rates.of(limit.path, limit.used_seconds)
         before, self._periods = self._periods, (limit.throttled_periods, limit.periods)
         if busy is None:
-            return {}
+            found.pop("usage_percent", None)  # it is of the host
+            return {"scope": "cgroup", "usable_cores": round(limit.cores, 3)}
         throttled, periods = (new - old for new, old in zip(self._periods, before, strict=True))
         host = found.get("host_usage_percent", found.get("usage_percent"))
         return {

@@ -56,16 +56,15 @@ class Memory:
         return fields
 
     def _limit(self, total: int, available: int, host_percent: float) -> dict[str, Any]:
-        """Return the fields of the tightest limit, where there is one."""
+        """Return the fields of the tightest limit, where that leaves less than the host does."""
         limit = self._cgroup.read(total)
-        if limit is None:
+        if limit is None or limit.limit_bytes - limit.used_bytes > available:
             return {}
         self.total_bytes = limit.limit_bytes
-        left = max(limit.limit_bytes - limit.used_bytes, 0)
         found: dict[str, Any] = {
             "scope": "cgroup",
             **_share(min(limit.used_bytes, limit.limit_bytes), limit.limit_bytes),
-            "available_gb": as_gb(min(left, available)),
+            "available_gb": as_gb(max(limit.limit_bytes - limit.used_bytes, 0)),
             "host_usage_percent": host_percent,
         }
         if limit.oom_kills is not None:

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from vlog.resources.source import Source
 
 _POLL_SECONDS = 0.02
+_HANG_SECONDS = 5.0
 
 
 class Monitor:
@@ -62,6 +63,7 @@ class Monitor:
         self._hidden = hidden
         self._samplers = [Sampler(source, clock, interval_seconds) for source in sources]
         self._missing: Mapping[str, Missing] = {}
+        self._noticed: dict[str, float] = {}
         self._reported: set[str] = set()
         self._own_cpu_seconds = 0.0
         self._stopped = threading.Event()
@@ -76,8 +78,13 @@ class Monitor:
         """Start the threads. They die with the process and do not survive a fork."""
         for sampler in self._samplers:
             sampler.start()
-        self._thread = threading.Thread(target=self._run, name="vlog-monitor", daemon=True)
-        self._thread.start()
+        thread = threading.Thread(target=self._run, name="vlog-monitor", daemon=True)
+        try:
+            thread.start()
+        except RuntimeError as error:  # the process may have no more of them
+            self._report("the monitor's thread cannot be started: nothing is measured", error)
+        else:
+            self._thread = thread
 
     def stop(self, timeout_seconds: float = 1.0) -> None:
         """Ask the threads to end, and wait for them no longer than `timeout_seconds`."""
@@ -134,8 +141,11 @@ class Monitor:
     def _note(self, gaps: dict[str, tuple[Exception, float | None]], now: float) -> None:
         """Keep what is missing and since when; report the faults among it that are new."""
         missing = {}
+        self._noticed = {path: self._noticed.get(path, now) for path in gaps}
         for path, (error, silent_since) in gaps.items():
             is_lost, known = isinstance(error, Lost), self._missing.get(path)
+            if isinstance(error, TimeoutError):  # a part that hangs, of a section that goes on
+                is_lost = is_lost or now - self._noticed[path] > _HANG_SECONDS
             if known is None or known.is_lost != is_lost:
                 seconds_ago = now - silent_since if silent_since is not None else 0.0
                 since = iso_timestamp(self._clock.wall() - seconds_ago)

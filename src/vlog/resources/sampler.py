@@ -74,8 +74,13 @@ class Sampler:
         """Start the thread, for a source that can block."""
         if self.can_block:
             name = f"vlog-monitor-{self.source.name}"
-            self._thread = threading.Thread(target=self._run, name=name, daemon=True)
-            self._thread.start()
+            thread = threading.Thread(target=self._run, name=name, daemon=True)
+            try:
+                thread.start()
+            except RuntimeError as error:  # the process may have no more of them
+                self._latest = Section({}, {"": error}, self._clock.monotonic())
+            else:
+                self._thread = thread
 
     def stop(self, timeout_seconds: float) -> None:
         """Ask the thread to end, and wait for it no longer than `timeout_seconds`."""

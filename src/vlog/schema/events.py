@@ -122,6 +122,7 @@ _EVENTS = (
                 text("verbosity_level", "verbosity of the run"),
                 Field("log_file", "string", "the file of this log", nullable=True),
                 Field("missing", "array", "what cannot be recorded in this set-up, and why"),
+                Field("alert_limits", "object", "the thresholds of the alerts"),
             ),
             text("resumed_from", "run that wrote the checkpoint resumed from"),
             text("resumed_from_checkpoint", "checkpoint resumed from"),

@@ -28,8 +28,9 @@ class Field:
         minimum: The smallest value, where there is one.
         maximum: The largest value, where there is one.
         fields: The known keys, of an `object`. Others may stand beside them.
-        items: The known keys of every object in it, of an `array` of objects.
-        values: The JSON type of every value, of an `object` whose keys are free.
+        items: The known keys of every object in it, of an `array`, or of an `object` whose own
+            keys are free.
+        values: The JSON type of every value in it, of the same two.
     """
 
     name: str

@@ -42,10 +42,9 @@ def _field_schema(field: Field) -> dict[str, Any]:
     schema["description"] = field.about
     if field.kind != "any":
         schema["type"] = [field.kind, "null"] if field.nullable else field.kind
-    if field.items:
-        schema["items"] = _object_schema(field.items)
-    if field.values is not None:
-        schema["additionalProperties"] = {"type": field.values}
+    inner = _object_schema(field.items) if field.items else {"type": field.values}
+    if field.items or field.values is not None:
+        schema["items" if field.kind == "array" else "additionalProperties"] = inner
     if field.minimum is not None:
         schema["minimum"] = field.minimum
     if field.maximum is not None:

@@ -4,6 +4,12 @@ from __future__ import annotations
 
 from vlog.schema.fields import MEDIUM, ULTRA, Field, amount, count, percent, section, text
 
+
+def _celsius(name: str, about: str) -> Field:
+    """Return a temperature that something which still works can have."""
+    return Field(name, "number", about, minimum=-100, maximum=200)
+
+
 _CPU = section(
     "cpu",
     "processor, of the cores that this process may use",
@@ -17,7 +23,11 @@ _CPU = section(
     percent("throttled_percent", "time in which the quota held some of the group back"),
     amount("frequency_mhz", "mean over the cores that may be used", tier=ULTRA),
     Field(
-        "per_core_percent", "array", "busy share of each core, in the kernel's order", tier=ULTRA
+        "per_core_percent",
+        "array",
+        "busy share of each core, in the kernel's order",
+        values="number",
+        tier=ULTRA,
     ),
 )
 _MEMORY = section(
@@ -52,7 +62,7 @@ _DISK = section(
         "one object each",
         items=(
             text("mount", "where it is mounted"),
-            Field("holds", "array", "log, output"),
+            Field("holds", "array", "log, output", values="string"),
             percent("usage_percent", "as df has it: used of what an ordinary user can have"),
             amount("used_gb", "in use"),
             amount("free_gb", "free for this user"),
@@ -72,7 +82,16 @@ _NETWORK = section(
     amount("errors_per_second", "packets in error or dropped, in and out"),
     amount("infiniband_receive_mb_per_second", "bytes in, past the kernel (RDMA)"),
     amount("infiniband_send_mb_per_second", "bytes out, past the kernel (RDMA)"),
-    Field("interfaces", "object", "both rates of each interface that counts", tier=ULTRA),
+    Field(
+        "interfaces",
+        "object",
+        "both rates of each interface that counts",
+        items=(
+            amount("receive_mb_per_second", "bytes in"),
+            amount("send_mb_per_second", "bytes out"),
+        ),
+        tier=ULTRA,
+    ),
 )
 _PROCESS = section(
     "process",
@@ -85,7 +104,12 @@ _PROCESS = section(
     amount("read_mb_per_second", "read from disks"),
     amount("write_mb_per_second", "written to disks"),
     amount("major_faults_per_second", "page faults that waited for a disk"),
-    Field("gc_collections", "array", "runs of the garbage collector so far, by generation"),
+    Field(
+        "gc_collections",
+        "array",
+        "runs of the garbage collector so far, by generation",
+        values="integer",
+    ),
 )
 _CHILDREN = section(
     "children",
@@ -130,13 +154,18 @@ _GPU = section(
             amount("power_watts", "power"),
             amount("power_limit_watts", "enforced limit"),
             amount("energy_joules", "energy since the first reading"),
-            amount("temperature_celsius", "of the chip"),
-            amount("memory_temperature_celsius", "of the memory"),
-            amount("slowdown_temperature_celsius", "at which it throttles"),
+            _celsius("temperature_celsius", "of the chip"),
+            _celsius("memory_temperature_celsius", "of the memory"),
+            _celsius("slowdown_temperature_celsius", "at which it throttles"),
             percent("fan_percent", "fan", tier=ULTRA),
             amount("sm_clock_mhz", "clock of the processors"),
             amount("memory_clock_mhz", "clock of the memory"),
-            Field("throttle_reasons", "array", "why the clocks are held down, if they are"),
+            Field(
+                "throttle_reasons",
+                "array",
+                "why the clocks are held down, if they are",
+                values="string",
+            ),
             count("ecc_corrected", "memory errors corrected since the driver was loaded"),
             count("ecc_uncorrected", "memory errors not corrected since the driver was loaded"),
             amount("pcie_receive_mb_per_second", "host to device, in 20 ms of the last 5 readings"),
@@ -144,7 +173,12 @@ _GPU = section(
             count("pcie_replays", "retransmissions so far", tier=ULTRA),
             amount("nvlink_receive_mb_per_second", "all links"),
             amount("nvlink_send_mb_per_second", "all links"),
-            Field("mig", "object", "gpu_instance_id, compute_instance_id of a part of a device"),
+            section(
+                "mig",
+                "which part of a device it is",
+                count("gpu_instance_id", "its GPU instance"),
+                count("compute_instance_id", "its compute instance"),
+            ),
             amount("age_seconds", "age at the time of the reading, if it is an older one"),
             _ALLOCATOR,
         ),
@@ -154,8 +188,16 @@ _GPU = section(
 _TEMPERATURES = section(
     "temperatures",
     "sensors of the host in degrees Celsius, by name",
-    amount("max_celsius", "the hottest"),
-    Field("sensors", "object", "every one: `celsius`, and `critical_celsius` where it is known"),
+    _celsius("max_celsius", "the hottest"),
+    Field(
+        "sensors",
+        "object",
+        "every one",
+        items=(
+            _celsius("celsius", "what it shows"),
+            _celsius("critical_celsius", "what it calls critical, where that is known"),
+        ),
+    ),
     tier=ULTRA,
 )
 AGE = amount("age_seconds", "age at the time of the reading, if it is an older one")

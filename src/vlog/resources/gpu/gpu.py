@@ -88,5 +88,5 @@ class Gpu:
         if apple is not None:
             devices.append(apple)
         if not devices:
-            raise reason
+            raise reason.with_traceback(None)  # it is kept: each raise adds to it
         return fields

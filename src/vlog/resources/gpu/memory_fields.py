@@ -14,7 +14,12 @@ def memory_fields(used: float, total: float, scope: str) -> dict[str, Any]:
         used: Without what the driver keeps for itself, where that is known.
         total: All of it, as nvidia-smi has it.
         scope: Whose it is: device, mig, unified (the host's) or process (what it may have).
+
+    Raises:
+        ValueError: more is used than there is.
     """
+    if used > total:
+        raise ValueError(f"{used} bytes are used of {total}")
     return {
         "memory_usage_percent": as_percent(used / total),
         "memory_used_gb": as_gb(used),

@@ -57,7 +57,7 @@ class NvmlDevice:
         """
         now = self._clock.monotonic()
         if self._lost is not None and now < self._lost[0]:
-            raise self._lost[1]
+            raise self._lost[1].with_traceback(None)  # each raise adds to it
         try:
             fields = self._read_again_if_down(now)
         except Lost as error:

@@ -92,7 +92,7 @@ class NvmlDevices:
     def _targets(self, uuids: Sequence[tuple[int, str]], found: Section) -> list[Target]:
         cards = self._inventory.cards
         if not cards and "" in found.gaps:
-            raise found.gaps[""]
+            raise found.gaps[""].with_traceback(None)  # it is kept: each raise adds to it
         visible = os.environ.get("CUDA_VISIBLE_DEVICES")
         targets = visible_targets(cards, visible, os.environ.get("CUDA_DEVICE_ORDER"))
         if uuids:

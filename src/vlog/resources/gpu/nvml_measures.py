@@ -92,7 +92,7 @@ class NvmlMeasures:
 
     def _utilization(self) -> dict[str, Any]:
         rates = self._nvml.call("nvmlDeviceGetUtilizationRates", self._handle)
-        return {"utilization_percent": min(rates.gpu, 100)}
+        return {"utilization_percent": rates.gpu}
 
     def _memory(self) -> dict[str, Any]:
         # nvidia-smi shows what version 2 says: `used` without what the driver keeps for itself.
