@@ -1,8 +1,9 @@
 """What the monitor costs a busy main thread, by what that is busy with.
 
-In blocks of a second, in random order, the same work runs with the monitor off (A), off again
-(A', the control) and on (B), which reads so often that its cost stands out of the noise; the cost
-at one reading a second is that share. `--rate 1` measures at one reading a second directly.
+In blocks of a second (or of three readings, if that is longer), in random order, the same work runs
+with the monitor off (A), off again (A', the control) and on (B), which reads so often that its cost
+stands out of the noise; the cost at one reading a second is that share. `--rate 1` measures at one
+reading a second directly.
 
 Run it alone to print the table, with `--write README.md` to put it between its marks there.
 """
@@ -78,6 +79,10 @@ def speed(work: Callable[[], None], seconds: float) -> float:
     return count / passed
 
 
+def block_seconds(rate: float) -> float:
+    return max(BLOCK_SECONDS, 3 / rate)
+
+
 def monitored(work: Callable[[], None], rate: float, folder: Path) -> tuple[float, float, float]:
     """Return the speed with the monitor on, its readings and its processor time a second."""
     places = Places()
@@ -90,7 +95,7 @@ def monitored(work: Callable[[], None], rate: float, folder: Path) -> tuple[floa
     monitor.settle(3.0)
     before, cpu_before = monitor.latest.number, monitor.cpu_seconds
     began = time.perf_counter()
-    result = speed(work, max(BLOCK_SECONDS, 1 / rate))
+    result = speed(work, block_seconds(rate))
     passed = time.perf_counter() - began
     readings, cpu = monitor.latest.number - before, monitor.cpu_seconds - cpu_before
     monitor.stop(5.0)
@@ -115,7 +120,7 @@ def measure(work: Callable[[], None], rounds: int, rate: float, folder: Path) ->
                 found["B"], readings, seconds = monitored(work, rate, folder)
                 cpu.append(seconds)
             else:
-                found[block] = speed(work, BLOCK_SECONDS)
+                found[block] = speed(work, block_seconds(rate))
         base = (found["A"] + found["A'"]) / 2
         costs.append(100 * (1 - found["B"] / base) / readings)
         controls.append(100 * (1 - found["A'"] / found["A"]) / rate)

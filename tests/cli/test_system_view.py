@@ -36,6 +36,13 @@ class TestPrintReading:
             assert line in lines
         assert "everything is seen" in out
 
+    def test_tells_two_amounts_of_one_thing_apart(self, shown):
+        out = shown(process={"memory_gb": 0.5, "memory_percent": 2.0, "threads": 3})
+
+        assert ["memory gb", "memory percent", "threads"] == [
+            line.strip().rpartition("  ")[0].strip() for line in out.splitlines()[2:5]
+        ]
+
     def test_says_what_is_missing_and_why(self, shown):
         missing = {"gpu": Missing("no NVIDIA driver", "2026-01-10T11:30:00+00:00")}
 

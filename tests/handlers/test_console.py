@@ -717,7 +717,15 @@ tell(console, "end")
 console.finish()
 """
         with on_terminal(script, rows=20) as screen:
-            rows = screen.shows(" 50/100")
+            # The last line, the bars and the live line are drawn one after the other.
+            rows = screen.until(
+                lambda rows: (
+                    len(rows) > 5 + bars
+                    and any("told 50" in row for row in rows)
+                    and " 50/100" in rows[-1]
+                ),
+                "all of it",
+            )
             assert [f"told {number}" for number in range(10, 51, 10)] == [
                 row[10:] for row in rows[:5]
             ]

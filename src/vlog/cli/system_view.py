@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from typing import TYPE_CHECKING, Any
 
 from vlog.cli.screen import Cell
@@ -51,6 +52,7 @@ def _print_missing(screen: Screen, missing: Mapping[str, Missing]) -> None:
 
 
 def _rows(values: dict[str, Any], is_terminal: bool) -> Iterator[tuple[str, Cell]]:
+    labels = Counter(map(_label, values))
     for name, value in values.items():
         if _is_objects(value):
             continue
@@ -59,7 +61,9 @@ def _rows(values: dict[str, Any], is_terminal: bool) -> Iterator[tuple[str, Cell
                 yield f"{_label(name)} {_label(key)}", Cell(_text(key, inner))
             continue
         bar = _bar(value) if is_terminal and name.endswith("usage_percent") else ""
-        yield _label(name), Cell(f"{_text(name, value)}{bar}")
+        # Two amounts of one thing: its unit tells them apart.
+        label = _label(name) if labels[_label(name)] == 1 else name.replace("_", " ")
+        yield label, Cell(f"{_text(name, value)}{bar}")
 
 
 def _text(name: str, value: Any) -> str:
