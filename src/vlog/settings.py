@@ -23,7 +23,7 @@ class Settings:
     Attributes:
         verbosity: What is written.
         limits: When something is an alert.
-        reading_interval_seconds: Time between two readings, above 0.01; None for the verbosity's
+        reading_interval_seconds: Time between two readings, above 0.001; None for the verbosity's
             own (10 at low, 5 at medium, 1 at high, 0.5 at ultra).
 
     Raises:
@@ -38,7 +38,7 @@ class Settings:
         """Refuse what cannot be used."""
         if self.reading_interval_seconds is not None:
             interval = self.reading_interval_seconds
-            check_number("reading_interval_seconds", interval, 3600, "seconds", above=0.01)
+            check_number("reading_interval_seconds", interval, 3600, "seconds", above=0.001)
 
     @property
     def interval_seconds(self) -> float:

@@ -66,7 +66,7 @@ class Watch:
     def see_reading(self, reading: Reading) -> None:
         """Hold a reading against its limits, in the monitor's thread."""
         self._reading = reading
-        situation = Situation(reading, self._limits, self._book.active)
+        situation = self._situation(reading)
         for finding in find_resource_alerts(situation):
             self._update(EventType.RESOURCE_WARNING, finding, reading.taken)
 
@@ -83,10 +83,12 @@ class Watch:
         # A step has just ended: no checkpoint was being written since the last one was done.
         age = reading.values.get("disk", {}).get("age_seconds", 0.0)
         if reading.taken - age > self._saved:
-            active = self._book.active
-            situation = Situation(reading, self._limits, active, self._checkpoint_gb)
-            for found in little_room(situation):
+            for found in little_room(self._situation(reading)):
                 self._update(EventType.RESOURCE_WARNING, found)
+
+    def _situation(self, reading: Reading) -> Situation:
+        with self._log.lock:  # the other thread may be raising an alert
+            return Situation(reading, self._limits, self._book.active, self._checkpoint_gb)
 
     def see_loss(self, step: int, loss: Any) -> None:
         """Hold the loss of a step against the finite numbers."""

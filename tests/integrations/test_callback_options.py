@@ -33,7 +33,7 @@ class TestRefusals:
             ({"max_mb": -1}, ["max_mb is -1", "0 or more"]),
             ({"memory_alert_percent": 0}, ["memory_alert_percent is 0", "up to 100"]),
             ({"memory_alert_percent": "90"}, ["memory_alert_percent is '90'"]),
-            ({"reading_interval_seconds": 1e-9}, ["reading_interval_seconds is 1e-09", "0.01"]),
+            ({"reading_interval_seconds": 1e-9}, ["reading_interval_seconds is 1e-09", "0.001"]),
             ({"slow_step_alert_factor": 0.5}, ["slow_step_alert_factor is 0.5", "above 1"]),
             ({"wrap_trainer": "no"}, ["wrap_trainer is 'no'", "True or False"]),
             ({"log_sample_content": 1}, ["log_sample_content is 1", "True or False"]),
