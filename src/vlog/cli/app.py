@@ -147,7 +147,7 @@ def validate(
     logs: Annotated[list[Path], typer.Argument(metavar="LOG...", help="The logs to check.")],
     as_json: AsJson = False,
 ) -> None:
-    """Check every line against the schema, and that no entry is missing."""
+    """Check every line, and that no entry is missing."""
     from vlog.analysis.validate import validate as check  # noqa: PLC0415
     from vlog.cli.validation_view import print_report  # noqa: PLC0415
 
@@ -182,10 +182,16 @@ def tail(
         list[str] | None, typer.Option("--type", help="Only entries of this type; repeatable.")
     ] = None,
     level: Annotated[
-        str | None, typer.Option("--level", help="Only this severity and worse: WARNING, say.")
+        str | None,
+        typer.Option(
+            "--level", help="Only this severity and worse: DEBUG, INFO, WARNING or ERROR."
+        ),
     ] = None,
     verbosity: Annotated[
-        str | None, typer.Option("--verbosity", help="Only what this verbosity writes: low, say.")
+        str | None,
+        typer.Option(
+            "--verbosity", help="Only what this verbosity writes: low, medium, high or ultra."
+        ),
     ] = None,
     raw: Annotated[bool, typer.Option("--raw", help="Print the lines as they are.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="The same as --raw.")] = False,
