@@ -265,6 +265,7 @@ class TestMemoryAlert:
     def test_it_is_raised_once_at_the_crossing_and_resolved_once(self, record):
         class Memory:
             name = "memory"
+            can_block = False  # read by the monitor itself: every value is in a reading
 
             def __init__(self):
                 self.usage = iter([50.0, 91.0, 95.0, 89.5, 92.0, 40.0, *[40.0] * 10_000])
