@@ -59,52 +59,70 @@ class Situation:
 
 def high_memory(situation: Situation) -> Iterator[Finding]:
     """Memory of the tightest limit is nearly used up."""
-    memory, limit = situation.reading.values.get("memory", {}), situation.limits.memory_percent
+    memory = situation.reading.values.get("memory", {})
     usage = memory.get("usage_percent")
     if usage is not None:
         of = " of the control group's limit" if memory.get("scope") == "cgroup" else ""
-        yield Finding(
-            HIGH_MEMORY,
-            situation.is_over(HIGH_MEMORY, None, usage, limit, _MARGIN_PERCENT),
-            f"Memory usage is {usage:.1f} %{of} (limit {limit:g} %)",
-            value=usage,
-            threshold=limit,
+        yield _fullness(
+            situation,
+            (HIGH_MEMORY, None),
+            usage,
+            situation.limits.memory_percent,
+            message=f"Memory usage is {usage:.1f} %{of}",
             evidence=evidence_of(situation.reading, "memory", "process", "children", "pressure"),
         )
 
 
 def high_gpu_memory(situation: Situation) -> Iterator[Finding]:
     """Memory of a GPU is nearly used up."""
-    limit = situation.limits.gpu_memory_percent
     for subject, device in devices_of(situation.reading):
         usage = device.get("memory_usage_percent")
         if usage is not None:
-            yield Finding(
-                HIGH_GPU_MEMORY,
-                situation.is_over(HIGH_GPU_MEMORY, subject, usage, limit, _MARGIN_PERCENT),
-                f"Memory of {subject} is {usage:.1f} % full (limit {limit:g} %)",
-                subject=subject,
-                value=usage,
-                threshold=limit,
+            yield _fullness(
+                situation,
+                (HIGH_GPU_MEMORY, subject),
+                usage,
+                situation.limits.gpu_memory_percent,
+                message=f"Memory of {subject} is {usage:.1f} % full",
                 evidence={"device": device},
             )
 
 
 def high_disk(situation: Situation) -> Iterator[Finding]:
     """A file system that the run writes to is nearly full."""
-    limit = situation.limits.disk_percent
     for mount, disk in _file_systems(situation):
         usage = disk.get("usage_percent")
         if usage is not None:
-            yield Finding(
-                HIGH_DISK,
-                situation.is_over(HIGH_DISK, mount, usage, limit, _MARGIN_PERCENT),
-                f"Disk {mount} is {usage:.1f} % full (limit {limit:g} %)",
-                subject=mount,
-                value=usage,
-                threshold=limit,
+            yield _fullness(
+                situation,
+                (HIGH_DISK, mount),
+                usage,
+                situation.limits.disk_percent,
+                message=f"Disk {mount} is {usage:.1f} % full",
                 evidence={"file_system": disk},
             )
+
+
+def _fullness(
+    situation: Situation,
+    key: tuple[str, str | None],
+    usage: float,
+    limit: float,
+    *,
+    message: str,
+    evidence: dict[str, Any],
+) -> Finding:
+    """Hold a share in percent against its limit."""
+    alert, subject = key
+    return Finding(
+        alert,
+        situation.is_over(alert, subject, usage, limit, _MARGIN_PERCENT),
+        f"{message} (limit {limit:g} %)",
+        subject=subject,
+        value=usage,
+        threshold=limit,
+        evidence=evidence,
+    )
 
 
 def little_room(situation: Situation) -> Iterator[Finding]:
