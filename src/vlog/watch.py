@@ -75,7 +75,7 @@ class Watch:
         reading, self._reading = self._reading, None  # once each
         self._latest = reading or self._latest
         finding = self._slow_steps.add(cost, self._clock.monotonic())
-        if finding.is_on and self._latest is not None:
+        if finding.evidence and self._latest is not None:
             finding.evidence.update(evidence_of(self._latest, *_CAUSES))
         self._update(EventType.PERFORMANCE_ANOMALY, finding)
         if reading is None or self._checkpoint_gb is None:

@@ -118,6 +118,7 @@ class SlowSteps:
     def __init__(self, limits: Limits) -> None:
         self._limits = limits
         self._left_out = _WARM_UP_STEPS
+        self._is_on = False
         self._forget()
 
     def _forget(self) -> None:
@@ -129,7 +130,11 @@ class SlowSteps:
         self._slow_steps = 0
 
     def add(self, cost: StepCost, now: float) -> Finding:
-        """Take in the next step, which ended at `now` (monotonic seconds)."""
+        """Take in the next step, which ended at `now` (monotonic seconds).
+
+        Returns:
+            Whether steps are slow; the message and the evidence with the first that says so.
+        """
         if self._left_out:
             self._left_out -= 1
             return Finding(SLOW_STEPS, is_on=False, message="")
@@ -139,7 +144,8 @@ class SlowSteps:
         self._seconds.add(cost.seconds)
         self._per_work.add(cost.seconds / max(cost.work, 1))
         is_on = self._is_slow_for_long(cost, now) or is_stall
-        finding = self._finding(is_on=is_on)
+        finding = self._finding() if is_on and not self._is_on else Finding(SLOW_STEPS, is_on, "")
+        self._is_on = is_on
         self._retire(oldest)
         if self._is_the_pace_now(now):
             self._forget()
@@ -188,9 +194,7 @@ class SlowSteps:
             return False
         return now - self._slow_since >= _NEW_USUAL_FACTOR * self._limits.after_seconds
 
-    def _finding(self, *, is_on: bool) -> Finding:
-        if not is_on or not self._usual:
-            return Finding(SLOW_STEPS, is_on, "")
+    def _finding(self) -> Finding:
         recent, usual = _means(self._recent), _means(self._usual)
         grown = {name: value - usual["parts"][name] for name, value in recent["parts"].items()}
         cause = max(grown, key=lambda name: grown[name]) if grown else None
@@ -198,8 +202,8 @@ class SlowSteps:
         because = f"; {cause.removesuffix('_seconds')} grew most" if cause else ""
         return Finding(
             SLOW_STEPS,
-            is_on,
-            f"Steps take {now:.3g} s, {now / max(before, 1e-9):.3g} times as long as usual "
+            is_on=True,
+            message=f"Steps take {now:.3g} s, {now / max(before, 1e-9):.3g} times as long as usual "
             f"({before:.3g} s){because}",
             value=now,
             threshold=round(self._limits.slow_step_factor * before, 6),

@@ -110,7 +110,7 @@ class VerboseLoggingCallback(TrainerCallback):  # type: ignore[misc]  # untyped 
             milestones and warnings in any case. True: the same in place of the Trainer's own
             progress, which is taken out for the run. False: nothing. Rank 0 only.
         memory_alert_percent: Memory of the host, or of the container's limit, above which there
-            is an alert, 0 to 100.
+            is an alert, above 1; at 100 there is none.
         gpu_memory_alert_percent: The same of each GPU.
         disk_alert_percent: The same of the disks that hold the log and the output folder.
         temperature_alert_celsius: Of any sensor; None for 5 below what it calls critical.
