@@ -146,4 +146,5 @@ class TestFullDisk:
         for alert in of_type(entries, "resource_warning"):
             assert str(tmp_path / "small") == alert["subject"]
             assert alert["step"] in (10, 11)  # room is looked at when the next step has ended
-            assert alert["evidence"]["file_system"]["usage_percent"] > 99
+            # A reading may fall into the filling itself: the limit is what is promised.
+            assert alert["evidence"]["file_system"]["usage_percent"] > 95
