@@ -89,3 +89,19 @@ def record():
         return TrainedRun(trainer, "log.jsonl")
 
     return run
+
+
+@pytest.fixture
+def make_output():
+    """Return a function that makes an `Output`, which is closed afterwards."""
+    from vlog.output import Output
+
+    outputs = []
+
+    def make(*args, **options):
+        outputs.append(Output(*args, **options))
+        return outputs[-1]
+
+    yield make
+    for output in outputs:
+        output.close()

@@ -14,14 +14,14 @@ SOURCE = Path(__file__).parent.parent / "src" / "vlog"
 ROWS = {
     1: ("clock", "errors", "schema", "verbosity"),
     2: (
-        "alerts", "describe", "interrupts", "lineage", "lines", "own_entry", "reader", "record",
-        "redaction", "resources", "segments", "settings", "timing", "trends", "true_losses",
-        "units", "values", "visible", "wording",
+        "alerts", "describe", "interrupts", "lineage", "lines", "own_entry", "ranks", "reader",
+        "record", "redaction", "resources", "segments", "settings", "timing", "trends",
+        "true_losses", "units", "values", "visible", "wording",
     ),
     3: ("handlers", "processors"),
     4: (
-        "config", "endings", "machine", "progress", "recorder", "run_log", "step_entries",
-        "watch",
+        "config", "endings", "machine", "options", "output", "progress", "recorder", "run_log",
+        "step_entries", "watch",
     ),
     5: ("__main__", "analysis", "cli", "demo", "integrations"),
 }  # fmt: skip

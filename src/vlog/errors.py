@@ -11,6 +11,12 @@ Every message says what was got, what is allowed and what to do.
 
 from __future__ import annotations
 
+from difflib import get_close_matches
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
 
 class VlogError(Exception):
     """Base of all errors of vlog."""
@@ -53,3 +59,27 @@ def check_flag(name: str, value: object) -> None:
     """
     if not isinstance(value, bool):
         raise ConfigurationError(f"{name} is {value!r}. Expected True or False.")
+
+
+def unknown_name(what: str, name: object, allowed: Iterable[str]) -> str:
+    """Return the message about a name that does not exist: the nearest that does, and all.
+
+    >>> unknown_name("option", "log_fiel", ["log_file", "console"])
+    "Unknown option 'log_fiel'. Did you mean 'log_file'? Expected one of: log_file, console."
+    """
+    names = [str(each) for each in allowed]
+    near = get_close_matches(str(name), names, 1)
+    hint = f" Did you mean '{near[0]}'?" if near else ""
+    return f"Unknown {what} {name!r}.{hint} Expected one of: {', '.join(names)}."
+
+
+def refuse_unknown(unknown: Iterable[str], allowed: Iterable[str], what: str = "option") -> None:
+    """Refuse names that are not among `allowed`.
+
+    Raises:
+        ConfigurationError: there is one; see `unknown_name`.
+    """
+    names = list(allowed)
+    for name in unknown:
+        if name not in names:
+            raise ConfigurationError(unknown_name(what, name, names))

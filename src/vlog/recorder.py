@@ -26,7 +26,7 @@ from vlog.wording import epochs_text, is_whole, number_text
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from vlog.config import Output
+    from vlog.output import Output
     from vlog.resources import Source
     from vlog.settings import Settings
 

@@ -23,7 +23,7 @@ from vlog.verbosity import Verbosity
 if TYPE_CHECKING:
     from structlog.typing import EventDict, Processor
 
-    from vlog.config import Output
+    from vlog.output import Output
     from vlog.resources import Monitor
 
 

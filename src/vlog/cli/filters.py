@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from difflib import get_close_matches
 from typing import TYPE_CHECKING, Any
 
-from vlog.errors import ConfigurationError
+from vlog.errors import ConfigurationError, unknown_name
 from vlog.schema import EVENTS, Severity
 from vlog.verbosity import Verbosity
 
@@ -70,8 +69,4 @@ class Filter:
 def _choose(what: str, name: str, allowed: list[str]) -> str:
     if name in allowed:
         return name
-    near = get_close_matches(name, allowed, 1)
-    hint = f" Did you mean '{near[0]}'?" if near else ""
-    raise ConfigurationError(
-        f"Unknown {what} {name!r}.{hint} Expected one of: {', '.join(allowed)}."
-    )
+    raise ConfigurationError(unknown_name(what, name, allowed))

@@ -10,7 +10,7 @@ import functools
 import weakref
 from typing import TYPE_CHECKING, Any
 
-from vlog.errors import ConfigurationError, MissingExtraError, check_flag
+from vlog.errors import MissingExtraError, check_flag
 
 try:
     from accelerate.utils.memory import should_reduce_batch_size
@@ -28,9 +28,6 @@ if int(_version.partition(".")[0]) < 5:
     )
 
 from vlog import endings
-from vlog.alerts import Limits
-from vlog.clock import Clock, SystemClock
-from vlog.config import DEFAULT_LOG_FILE, Output, Rotation, refuse_unknown
 from vlog.describe import describe_environment, describe_model
 from vlog.handlers.error_log import tell_stderr
 from vlog.integrations.trainer_facts import checkpoint_path
@@ -39,20 +36,20 @@ from vlog.integrations.trainer_progress import TrainerProgress
 from vlog.integrations.trainer_run import TrainerRun
 from vlog.interrupts import deferred_signals
 from vlog.lineage import find_checkpoint_run
+from vlog.options import Options, Recording
+from vlog.output import DEFAULT_LOG_FILE
 from vlog.own_entry import own_entry
-from vlog.recorder import Recorder
 from vlog.resources import default_sources, measure_once
 from vlog.run_log import record_alone
 from vlog.schema import EventType
-from vlog.settings import Settings
-from vlog.verbosity import Verbosity
 
 if TYPE_CHECKING:
     import os
     from collections.abc import Callable
     from pathlib import Path
+    from typing import Unpack
 
-    from vlog.resources import Source
+    from vlog.verbosity import Verbosity
 
 __all__ = ["VerboseLoggingCallback"]
 
@@ -60,7 +57,7 @@ _LATE = (
     "exceptions that the caller catches: the callback was added after the Trainer was "
     "constructed; pass it in `callbacks=[...]`"
 )
-_NOT_COPIED = ("self", "__class__", "unknown", "clock", "sources")
+_NOT_COPIED = ("clock", "sources")
 _UNWRAPPED = "exceptions that the caller catches, batches, hidden losses: wrap_trainer is off"
 
 
@@ -102,31 +99,12 @@ class VerboseLoggingCallback(TrainerCallback):  # type: ignore[misc]  # untyped 
         verbosity_level: `"low"`, `"medium"`, `"high"` or `"ultra"`.
         log_file: Path of the log. Left at its default, what the app configured on the logger
             `vlog` is used, or else this file in the current folder. Rank 3 writes
-            `<name>.rank3.jsonl`.
-        standard_log: True for the flat standard log `training_logs.jsonl` beside the log, or its
-            path. Written by rank 0.
-        console: What is shown on standard error while training. None: a live line on a terminal
-            and a line every 30 s elsewhere, unless the Trainer shows its own progress;
-            milestones and warnings in any case. True: the same in place of the Trainer's own
-            progress, which is taken out for the run. False: nothing. Rank 0 only.
-        memory_alert_percent: Memory of the host, or of the container's limit, above which there
-            is an alert, above 1; at 100 there is none.
-        gpu_memory_alert_percent: The same of each GPU.
-        disk_alert_percent: The same of the disks that hold the log and the output folder.
-        temperature_alert_celsius: Of any sensor; None for 5 below what it calls critical.
-        slow_step_alert_factor: How many times as long as usual steps must take, above 1.
-        alert_after_seconds: How long heat, throttling and slow steps must last.
-        reading_interval_seconds: Time between two resource readings; None for the verbosity's own
-            (10 at low, 5 at medium, 1 at high, 0.5 at ultra).
-        max_mb: Size in MiB at which the log is set aside as a segment; 0 for never.
-        total_mb: Size in MiB of all segments above which the oldest are deleted.
-        compress: How segments are compressed: `"zstd"`, `"gzip"` or `"none"`.
+            `<name>.rank3.jsonl`. None, with a `standard_log`, for that alone.
         log_sample_content: Whether to write the first sample's values, not only its structure.
         wrap_trainer: Whether to wrap three methods of the Trainer instance, without which
             exceptions that the caller catches, batches, token counts, the exact wait for data and
             a loss that the Trainer's filter hides cannot be recorded.
-        clock: Where time comes from.
-        sources: What the monitor measures; None for everything that this machine has.
+        **options: See `vlog.options.Options`.
 
     Raises:
         ConfigurationError: an option has a value that it cannot take, or is unknown.
@@ -136,55 +114,31 @@ class VerboseLoggingCallback(TrainerCallback):  # type: ignore[misc]  # untyped 
     def __init__(
         self,
         verbosity_level: str | Verbosity = "high",
-        log_file: str | os.PathLike[str] = DEFAULT_LOG_FILE,
+        log_file: str | os.PathLike[str] | None = DEFAULT_LOG_FILE,
         *,
-        standard_log: str | os.PathLike[str] | bool | None = None,
-        console: bool | None = None,
-        memory_alert_percent: float = 90.0,
-        gpu_memory_alert_percent: float = 95.0,
-        disk_alert_percent: float = 95.0,
-        temperature_alert_celsius: float | None = None,
-        slow_step_alert_factor: float = 1.5,
-        alert_after_seconds: float = 10.0,
-        reading_interval_seconds: float | None = None,
-        max_mb: float = Rotation.max_mb,
-        total_mb: float = Rotation.total_mb,
-        compress: str = Rotation.compress,
         log_sample_content: bool = False,
         wrap_trainer: bool = True,
-        clock: Clock | None = None,
-        sources: list[Source] | None = None,
-        **unknown: object,
+        **options: Unpack[Options],
     ) -> None:
-        options = {name: value for name, value in locals().items() if name not in _NOT_COPIED}
-        refuse_unknown(unknown, VerboseLoggingCallback.__init__)
         check_flag("log_sample_content", log_sample_content)
         check_flag("wrap_trainer", wrap_trainer)
-        if sources is not None and not (
-            isinstance(sources, list) and all(hasattr(each, "read") for each in sources)
-        ):
-            raise ConfigurationError(f"sources is {sources!r}. Expected a list of sources.")
         super().__init__()
-        self._options = options
-        limits = Limits(
-            memory_alert_percent,
-            gpu_memory_alert_percent,
-            disk_alert_percent,
-            temperature_alert_celsius,
-            slow_step_alert_factor,
-            alert_after_seconds,
+        self._recording = Recording(
+            verbosity_level, log_file, options, ("log_sample_content", "wrap_trainer")
         )
-        self._settings = Settings(
-            Verbosity.parse(verbosity_level), limits, reading_interval_seconds
-        )
-        rotation = Rotation(max_mb, total_mb, compress)
-        self._output = Output(log_file, standard_log, rotation, console)
-        self._progress = TrainerProgress(self._output.console, takes_its_place=bool(console))
+        self._arguments = {
+            "verbosity_level": verbosity_level,
+            "log_file": log_file,
+            "log_sample_content": log_sample_content,
+            "wrap_trainer": wrap_trainer,
+            **{name: value for name, value in options.items() if name not in _NOT_COPIED},
+        }
+        self._output = self._recording.output
+        takes_its_place = bool(options.get("console"))
+        self._progress = TrainerProgress(self._output.console, takes_its_place=takes_its_place)
         self._report = self._output.report
         self._log_sample_content = log_sample_content
         self._wraps_trainer = wrap_trainer
-        self._clock = clock if clock is not None else SystemClock()
-        self._sources = sources
         self._run: TrainerRun | None = None
         self._outer_runs: list[TrainerRun] = []
         self._wrapped: weakref.WeakSet[Any] = weakref.WeakSet()
@@ -197,11 +151,11 @@ class VerboseLoggingCallback(TrainerCallback):  # type: ignore[misc]  # untyped 
         return self._output.log_file
 
     def __getstate__(self) -> dict[str, Any]:
-        """Return the options: a copy in another process records for itself."""
-        return self._options
+        """Return the arguments: a copy in another process records for itself."""
+        return self._arguments
 
-    def __setstate__(self, options: dict[str, Any]) -> None:
-        self.__init__(**options)  # type: ignore[misc]  # a copy is made as the original was
+    def __setstate__(self, arguments: dict[str, Any]) -> None:
+        self.__init__(**arguments)  # type: ignore[misc]  # a copy is made as the original was
 
     def _begin_run(self, resume_from_checkpoint: str | None, missing: list[str]) -> TrainerRun:
         if self._run is not None and self._run.is_announced:
@@ -209,9 +163,7 @@ class VerboseLoggingCallback(TrainerCallback):  # type: ignore[misc]  # untyped 
         elif self._run is not None:
             self._run.recorder.interrupt("the training loop ended without on_train_end")
             self._progress.end()
-        recorder = Recorder(
-            self._output, self._settings, self._clock, self._sources, endings.unwatch
-        )
+        recorder = self._recording.new_run(endings.unwatch)
         endings.watch(recorder)
         self._run = TrainerRun(recorder, is_announced=not missing)
         resumed_from = None
@@ -367,7 +319,9 @@ class VerboseLoggingCallback(TrainerCallback):  # type: ignore[misc]  # untyped 
         latest = self._run.recorder.monitor.latest if self._run is not None else None
         if latest is not None:
             return dict(latest.values)
-        sources = default_sources() if self._sources is None else self._sources
+        sources = self._recording.sources
+        if sources is None:
+            sources = default_sources()
         return dict(measure_once(sources, self._report).values)
 
     def _get_model_info(self, model: Any) -> dict[str, Any]:

@@ -1,0 +1,128 @@
+"""What a user may ask of a recording: the options that every integration takes.
+
+`VerboseLoggingCallback` and `training_run` take the same ones, and this is where they are named,
+checked and made into the parts of a run.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, TypedDict
+
+from vlog.alerts import Limits
+from vlog.clock import Clock, SystemClock
+from vlog.errors import ConfigurationError, refuse_unknown
+from vlog.output import Output, Rotation
+from vlog.recorder import Recorder
+from vlog.settings import Settings
+from vlog.verbosity import Verbosity
+
+if TYPE_CHECKING:
+    import os
+    from collections.abc import Callable, Mapping
+
+    from vlog.resources import Source
+
+
+class Options(TypedDict, total=False):
+    """The options, each with its default.
+
+    Attributes:
+        standard_log: None. True for the flat standard log `training_logs.jsonl` beside the log, or
+            its path. Written by rank 0.
+        console: None: milestones, warnings and progress on standard error, as it fits; True: in
+            place of the framework's own progress; False: nothing. Rank 0 only.
+        memory_alert_percent: 90. Memory of the host, or of the container's limit, above which
+            there is an alert, above 1; at 100 there is none.
+        gpu_memory_alert_percent: 95. The same of each GPU.
+        disk_alert_percent: 95. The same of the disks that hold the log and the output folder.
+        temperature_alert_celsius: None. Of any sensor; None for 5 below what it calls critical.
+        slow_step_alert_factor: 1.5. How many times as long as usual steps must take, above 1.
+        alert_after_seconds: 10. How long heat, throttling and slow steps must last.
+        reading_interval_seconds: None. Time between two resource readings; None for the
+            verbosity's own (10 at low, 5 at medium, 1 at high, 0.5 at ultra).
+        max_mb: 512. Size in MiB at which the log is set aside as a segment; 0 for never.
+        total_mb: 4096. Size in MiB of all segments above which the oldest are deleted.
+        compress: `"zstd"`. How segments are compressed: `"zstd"`, `"gzip"` or `"none"`.
+        clock: None. Where time comes from.
+        sources: None. What the monitor measures; None for everything that this machine has.
+    """
+
+    standard_log: str | os.PathLike[str] | bool | None
+    console: bool | None
+    memory_alert_percent: float
+    gpu_memory_alert_percent: float
+    disk_alert_percent: float
+    temperature_alert_celsius: float | None
+    slow_step_alert_factor: float
+    alert_after_seconds: float
+    reading_interval_seconds: float | None
+    max_mb: float
+    total_mb: float
+    compress: str
+    clock: Clock | None
+    sources: list[Source] | None
+
+
+class Recording:
+    """What a user asked for, checked; it makes the recorder of each run.
+
+    Args:
+        verbosity_level: Of its runs.
+        log_file: Path of the log; see `Output`.
+        options: Any of `Options`.
+        also: Options that the caller has beside these; only named when one is unknown.
+
+    Raises:
+        ConfigurationError: an option has a value that it cannot take, or is unknown.
+        LogFileError: a log cannot be written where it was asked for.
+
+    Attributes:
+        output: Where its runs are written.
+        settings: How.
+        sources: What the monitor measures; None for everything that this machine has.
+        clock: Where time comes from.
+    """
+
+    def __init__(
+        self,
+        verbosity_level: str | Verbosity,
+        log_file: str | os.PathLike[str] | None,
+        options: Mapping[str, Any],
+        also: tuple[str, ...] = (),
+    ) -> None:
+        known = Options.__annotations__
+        refuse_unknown(options, ("verbosity_level", "log_file", *known, *also))
+        self.sources: list[Source] | None = options.get("sources")
+        if self.sources is not None and not (
+            isinstance(self.sources, list) and all(hasattr(each, "read") for each in self.sources)
+        ):
+            raise ConfigurationError(f"sources is {self.sources!r}. Expected a list of sources.")
+        self.clock: Clock = options.get("clock") or SystemClock()
+        self.settings = Settings(
+            Verbosity.parse(verbosity_level),
+            Limits(**_chosen(options, {_limit_option(name): name for name in Limits.__slots__})),
+            options.get("reading_interval_seconds"),
+        )
+        self.output = Output(
+            log_file,
+            options.get("standard_log"),
+            Rotation(**_chosen(options, {name: name for name in Rotation.__annotations__})),
+            options.get("console"),
+        )
+
+    def new_run(self, on_end: Callable[[Recorder], None] | None = None) -> Recorder:
+        """Return the recorder of a new run."""
+        return Recorder(self.output, self.settings, self.clock, self.sources, on_end)
+
+
+def _limit_option(name: str) -> str:
+    """Return the option that sets the field `name` of `Limits`."""
+    if name == "after_seconds":
+        return "alert_after_seconds"
+    what, _, unit = name.rpartition("_")
+    return f"{what}_alert_{unit}"
+
+
+def _chosen(options: Mapping[str, Any], names: dict[str, str]) -> dict[str, Any]:
+    """Return the options that were given, under the names that `names` has for them."""
+    return {name: options[option] for option, name in names.items() if option in options}
