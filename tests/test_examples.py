@@ -6,13 +6,13 @@ import subprocess
 import sys
 from pathlib import Path
 
-from trainers import entries_of
+from trainers import entries_of, of_type
 
 EXAMPLES = Path(__file__).parent.parent / "examples"
 
 
-def run(name):
-    command = [sys.executable, "-W", "ignore", str(EXAMPLES / name)]
+def run(name, *launcher):
+    command = [sys.executable, "-W", "ignore", *launcher, str(EXAMPLES / name)]
     return subprocess.run(command, capture_output=True, text=True, check=True).stdout
 
 
@@ -26,4 +26,36 @@ class TestExamples:
         assert printed.split()[-1] == "complete"
         assert [str(step) for step in range(1, 61)] == [
             line.split()[0] for line in printed.splitlines()[:60]
+        ]
+
+    def test_an_sft_trainer_is_recorded(self):
+        run("sft_trainer.py")
+        entries = entries_of("verbose_training_logs.jsonl")
+
+        assert len(of_type(entries, "training_step_complete")) == 20
+        assert entries[-1]["type"] == "training_complete"
+
+    def test_a_dict_is_trained_with(self):
+        printed = run("train_with_config.py")
+        entries = entries_of("verbose_training_logs.jsonl")
+
+        assert "20 steps, loss " in printed
+        assert entries[0]["type"] == "configuration_loaded"
+        assert entries[-1]["type"] == "training_complete"
+
+    def test_two_ranks_are_read_as_one_log(self):
+        launcher = ("-m", "torch.distributed.run", "--standalone", "--nproc_per_node", "2")
+        *steps, states = run("two_ranks.py", *launcher).splitlines()[-41:]
+
+        assert sorted(f"{step} rank {rank}" for step in range(1, 21) for rank in (0, 1)) == sorted(
+            line.rpartition(" ")[0] for line in steps
+        )
+        assert "{0: 'complete', 1: 'complete'}" == states
+        first, second = (
+            of_type(entries_of(f"verbose_training_logs{rank}.jsonl"), "training_step_complete")
+            for rank in ("", ".rank1")
+        )
+        # They trained together: the loss is the mean over both.
+        assert [step["metrics"]["loss"] for step in first] == [
+            step["metrics"]["loss"] for step in second
         ]

@@ -17,7 +17,7 @@ from trainers import Texts, entries_of, make_trainer, of_type
 from transformers import Trainer, TrainerCallback
 
 from vlog import VerboseLoggingCallback
-from vlog.integrations.trainer_probe import LossProbe
+from vlog.device_values import DeviceValues
 
 
 class TestImport:
@@ -86,7 +86,7 @@ class TestDevice:
 
     def test_a_loss_on_the_host_is_delivered_at_once(self):
         found = []
-        probe = LossProbe(lambda step, loss: found.append((step, loss)))
+        probe = DeviceValues(lambda step, loss, _: found.append((step, loss)))
 
         probe.observe(3, torch.tensor(0.5, requires_grad=True))
 

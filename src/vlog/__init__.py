@@ -14,29 +14,43 @@ from vlog.verbosity import Verbosity
 if TYPE_CHECKING:
     from vlog.analysis.summary import summarize
     from vlog.analysis.validate import validate
+    from vlog.app_logger import get_logger
     from vlog.config import configure
+    from vlog.finetune.training import train_with_config
+    from vlog.integrations.asgi import LogApp
+    from vlog.integrations.loop import TrainingRun, training_run
     from vlog.integrations.transformers import VerboseLoggingCallback
     from vlog.reader import follow, read
 
 __version__ = "0.1.0"
 
 __all__ = [
+    "LogApp",
+    "TrainingRun",
     "VerboseLoggingCallback",
     "Verbosity",
     "__version__",
     "configure",
     "follow",
+    "get_logger",
     "read",
     "summarize",
+    "train_with_config",
+    "training_run",
     "validate",
 ]
 
 _HOMES = {
+    "LogApp": "vlog.integrations.asgi",
     "VerboseLoggingCallback": "vlog.integrations.transformers",
     "configure": "vlog.config",
     "follow": "vlog.reader",
+    "get_logger": "vlog.app_logger",
     "read": "vlog.reader",
     "summarize": "vlog.analysis.summary",
+    "train_with_config": "vlog.finetune.training",
+    "TrainingRun": "vlog.integrations.loop",
+    "training_run": "vlog.integrations.loop",
     "validate": "vlog.analysis.validate",
 }
 

@@ -51,6 +51,16 @@ def check_number(name: str, value: object, maximum: float, unit: str, above: flo
         )
 
 
+def check_count(name: str, value: object, least: int = 1) -> None:
+    """Refuse an option that is not a whole number of `least` or more.
+
+    Raises:
+        ConfigurationError: it is something else; `name` is in the message.
+    """
+    if isinstance(value, bool) or not isinstance(value, int) or value < least:
+        raise ConfigurationError(f"{name} is {value!r}. Expected a whole number, {least} or more.")
+
+
 def check_flag(name: str, value: object) -> None:
     """Refuse an option that is neither True nor False.
 

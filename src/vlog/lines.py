@@ -6,9 +6,10 @@ are split into lines here and nowhere else.
 
 from __future__ import annotations
 
+import errno
 import os
 from collections.abc import Callable
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, NamedTuple
 
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
 
 MAX_LINE_BYTES = 64 * 2**20  # a longer line is not an entry; it is skipped, not held in memory
 _HEAD_BYTES = 4096  # how much of a file's beginning tells it from another one
+_SKIPPED_BYTES = 2**18  # decompressed at a time on the way to a place in a segment
 _SHOWN_BYTES = 200  # how much of a line too long is kept to be shown
 
 OnProblem = Callable[[Path, int, str, bytes], None]
@@ -40,12 +42,14 @@ class Line(NamedTuple):
         number: Its number in the file, from 1.
         raw: Its bytes, with the newline where it has one.
         is_tail: Whether it is the end of the plain file and has no newline: it may be torn.
+        start: The byte of the file, decompressed, at which it begins.
     """
 
     path: Path
     number: int
     raw: bytes
     is_tail: bool = False
+    start: int = 0
 
 
 class FileLines:
@@ -59,6 +63,7 @@ class FileLines:
     def __init__(self, path: Path, stream: IO[bytes], on_problem: OnProblem | None) -> None:
         self.path = path
         self.number = 0
+        self._end = 0  # bytes read as lines, those of an incomplete one included
         self._stream = stream
         self._on_problem = on_problem
         self._pending = b""  # a last line whose newline is not there yet
@@ -69,12 +74,13 @@ class FileLines:
     def complete(self) -> Iterator[Line]:
         """Yield the lines that end with a newline, from where the last call stopped."""
         while piece := self._stream.readline(MAX_LINE_BYTES):
+            self._end += len(piece)
             if self._pending or self._excess or not piece.endswith(b"\n"):
                 piece = self._join(piece)
                 if not piece:
                     continue
             self.number += 1
-            yield Line(self.path, self.number, piece)
+            yield Line(self.path, self.number, piece, start=self._end - len(piece))
 
     def _join(self, piece: bytes) -> bytes:
         """Return the line that `piece` completes; nothing while it is incomplete or too long."""
@@ -103,7 +109,8 @@ class FileLines:
         self._report_excess()
         if self._pending:
             self.number += 1
-            yield Line(self.path, self.number, self._pending, is_tail=is_tail)
+            start = self._end - len(self._pending)
+            yield Line(self.path, self.number, self._pending, is_tail, start)
             self._pending = b""
 
     def report(self, number: int, reason: str, raw: bytes = b"") -> None:
@@ -132,6 +139,18 @@ class FileLines:
         if is_shorter or self._first_bytes(len(self._head)) != self._head:
             self._stream.seek(0)
             self.number, self._pending, self._excess, self._head = 0, b"", 0, b""
+            self._end = 0
+
+    def line_at(self, start: int) -> bytes:
+        """Go to byte `start` and return the complete line there, or nothing; go on behind it."""
+        if self._stream.seekable():
+            self._stream.seek(start)
+        else:
+            left = start
+            while left and (passed := self._stream.read(min(left, _SKIPPED_BYTES))):
+                left -= len(passed)
+        self._end = start
+        return next((line.raw for line in self.complete()), b"")
 
     def skip_to_end(self) -> None:
         """Go behind the last newline."""
@@ -144,7 +163,7 @@ class FileLines:
                 end = start + newline + 1
                 break
             position = start
-        self._stream.seek(end if position > 0 else 0)
+        self._end = self._stream.seek(end if position > 0 else 0)
 
     def is_at(self, path: Path) -> bool:
         """Return whether `path` still names this file."""
@@ -171,7 +190,14 @@ class LogLines:
         self._log_file = log_file
         self._on_problem = on_problem
         self._done = 0  # number of the last segment read
+        self._reading = 0  # number of the segment being read; 0 while it is the plain file
+        self._begun: FileLines | None = None  # a segment to be read from its middle
         self._file: FileLines | None = None  # the plain file
+
+    @property
+    def segment(self) -> int:
+        """Number of the segment that the last line returned is in, or will be after rotation."""
+        return self._reading or self._done + 1
 
     def poll(self) -> Iterator[Line]:
         """Yield the complete lines that are there and have not been returned yet."""
@@ -189,9 +215,59 @@ class LogLines:
 
     def close(self) -> None:
         """Close the plain file."""
-        if self._file is not None:
-            self._file.close()
-            self._file = None
+        for file in (self._file, self._begun):
+            if file is not None:
+                file.close()
+        self._file = self._begun = None
+
+    def go_behind(self, segment: int, start: int, is_it: Callable[[bytes], bool]) -> bool:
+        """Begin with what follows the line at byte `start` of a segment.
+
+        Args:
+            segment: Its number: what `segment` said when that line was returned.
+            start: The line's `start`.
+            is_it: Says whether the line found there is the one that is meant.
+
+        Returns:
+            Whether it is. If not (another log, a segment that is gone), it begins with the oldest
+            line.
+        """
+        with read_errors(self._log_file):
+            file, is_plain = self._open(segment)
+            if file is None:
+                return False
+            try:
+                raw = file.line_at(start)
+                is_found = bool(raw) and is_it(raw)
+            except DECOMPRESSION_ERRORS:
+                is_found = False
+            if not is_found:
+                file.close()
+                return False
+            self._done = segment - 1
+            if is_plain:
+                self._file = file
+            else:
+                self._begun = file
+            return True
+
+    def _open(self, segment: int) -> tuple[FileLines | None, bool]:
+        """Return the file that has, or will have, this number, and whether it is the plain one."""
+        while True:
+            paths = {each.number: each.path for each in list_segments(self._log_file)}
+            try:
+                if segment in paths:
+                    path = paths[segment]
+                    return FileLines(path, open_segment(path), self._on_problem), False
+            except FileNotFoundError:
+                continue  # compressed since it was listed: look again
+            if segment != max(paths, default=0) + 1:
+                return None, False
+            plain_file = self._open_plain_file()
+            if segment not in {each.number for each in list_segments(self._log_file)}:
+                return plain_file, True
+            if plain_file is not None:
+                plain_file.close()  # of the next segment: there was a rotation in between
 
     def skip_to_end(self) -> None:
         """Pass over what is there now."""
@@ -230,12 +306,19 @@ class LogLines:
                 plain_file.close()
 
     def _read_segments(self) -> Iterator[Line]:
+        if self._begun is not None:
+            self._reading, file, self._begun = self._done + 1, self._begun, None
+            with closing(file):
+                yield from _to_the_end(file)
+            self._done += 1
         while segments := self._new_segments():
+            self._reading = segments[0].number
             try:
                 yield from whole_segment(segments[0].path, self._on_problem)
             except FileNotFoundError:
                 continue  # compressed or removed since it was listed: look again
             self._done = segments[0].number
+        self._reading = 0
 
     def _new_segments(self) -> list[Segment]:
         return [each for each in list_segments(self._log_file) if each.number > self._done]
@@ -268,18 +351,21 @@ class LogLines:
 def whole_segment(path: Path, on_problem: OnProblem | None) -> Iterator[Line]:
     """Yield the lines of a file that does not grow, as far as it can be decompressed."""
     with open_segment(path) as stream:
-        file = FileLines(path, stream, on_problem)
-        try:
-            yield from file.complete()
-        except DECOMPRESSION_ERRORS as error:
-            file.report(file.number + 1, f"damaged from here on: {error}")
-            return
-        # zstd is silent about a cut, but a segment ends with a newline.
-        rest = list(file.rest(is_tail=False))
-        if path.suffix in COMPRESSED_SUFFIX.values() and (rest or not file.number):
-            file.report(file.number, "cut off here: the compressed file is not complete")
-            return
-        yield from rest
+        yield from _to_the_end(FileLines(path, stream, on_problem))
+
+
+def _to_the_end(file: FileLines) -> Iterator[Line]:
+    try:
+        yield from file.complete()
+    except DECOMPRESSION_ERRORS as error:
+        file.report(file.number + 1, f"damaged from here on: {error}")
+        return
+    # zstd is silent about a cut, but a segment ends with a newline.
+    rest = list(file.rest(is_tail=False))
+    if file.path.suffix in COMPRESSED_SUFFIX.values() and (rest or not file.number):
+        file.report(file.number, "cut off here: the compressed file is not complete")
+        return
+    yield from rest
 
 
 def _begins_with(path: Path, head: bytes) -> bool:
@@ -298,4 +384,7 @@ def read_errors(path: Path) -> Iterator[None]:
     except LogReadError:
         raise
     except OSError as error:
-        raise LogReadError(f"{error.filename or path} cannot be read: {error.strerror}.") from error
+        what = f"{error.filename or path} cannot be read: {error.strerror}."
+        if error.errno == errno.EMFILE:
+            what += " A log keeps a file of each rank open: raise the limit (ulimit -n)."
+        raise LogReadError(what) from error

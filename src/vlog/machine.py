@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -41,12 +42,22 @@ class Machine:
         sources: Sequence[Source] | None,
         report: Callable[[str, BaseException], None],
     ) -> None:
-        interval, is_complete = settings.interval_seconds, settings.verbosity <= Verbosity.ULTRA
+        interval, detailed = settings.interval_seconds, _is_detailed(settings.verbosity)
+        self._settings = settings
         self._places = Places()
         if sources is None:
-            sources = default_sources(clock, interval, self._places, detailed=is_complete)
-        hidden = frozenset() if is_complete else _ULTRA_SECTIONS
-        self.monitor = Monitor(interval, clock, sources, report, hidden=hidden)
+            sources = default_sources(clock, interval, self._places, detailed=detailed)
+        self._sources = sources
+        self.monitor = Monitor(interval, clock, sources, report, hidden=_hidden(detailed))
+
+    def switch(self, verbosity: Verbosity) -> None:
+        """Measure as often, and in as much detail, as `verbosity` wants."""
+        detailed = _is_detailed(verbosity)
+        for source in self._sources:
+            if hasattr(source, "detailed"):
+                source.detailed = detailed
+        settings = replace(self._settings, verbosity=verbosity)
+        self.monitor.adjust(settings.interval_seconds, _hidden(detailed))
 
     def watch_disk(self, role: str, path: Path | str | None) -> None:
         """Measure the disk that `path` is on.
@@ -57,3 +68,11 @@ class Machine:
         """
         if path is not None:
             self._places.set(role, Path(path))
+
+
+def _is_detailed(verbosity: Verbosity) -> bool:
+    return verbosity <= Verbosity.ULTRA
+
+
+def _hidden(detailed: bool) -> frozenset[str]:
+    return frozenset() if detailed else _ULTRA_SECTIONS

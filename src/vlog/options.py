@@ -6,21 +6,28 @@ checked and made into the parts of a run.
 
 from __future__ import annotations
 
+import logging
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any, TypedDict
 
 from vlog.alerts import Limits
+from vlog.capture import check_names
 from vlog.clock import Clock, SystemClock
+from vlog.environment_settings import from_environment
 from vlog.errors import ConfigurationError, refuse_unknown
-from vlog.output import Output, Rotation
+from vlog.output import DefaultText, Output, Rotation
 from vlog.recorder import Recorder
 from vlog.settings import Settings
 from vlog.verbosity import Verbosity
 
 if TYPE_CHECKING:
     import os
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Iterable, Mapping
 
     from vlog.resources import Source
+
+
+DEFAULT_VERBOSITY: str = DefaultText("high")
 
 
 class Options(TypedDict, total=False):
@@ -43,6 +50,12 @@ class Options(TypedDict, total=False):
         max_mb: 512. Size in MiB at which the log is set aside as a segment; 0 for never.
         total_mb: 4096. Size in MiB of all segments above which the oldest are deleted.
         compress: `"zstd"`. How segments are compressed: `"zstd"`, `"gzip"` or `"none"`.
+        capture: Loggers whose records are taken into the log as `log_record`, at the levels that
+            they have: `("transformers", "datasets", "accelerate", "trl", "peft", "torch",
+            "py.warnings")`, the last for `warnings.warn`. `"root"` for all, `[]` for none.
+        propagate: False. Whether the app's own handlers receive the entries as text too: those of
+            the logger `vlog` and of root, from the level on that these loggers have.
+        on_alert: None. Called with each entry of level WARNING or ERROR, in a thread of its own.
         clock: None. Where time comes from.
         sources: None. What the monitor measures; None for everything that this machine has.
     """
@@ -59,6 +72,9 @@ class Options(TypedDict, total=False):
     max_mb: float
     total_mb: float
     compress: str
+    capture: Iterable[str] | None
+    propagate: bool
+    on_alert: Callable[[dict[str, Any]], object] | None
     clock: Clock | None
     sources: list[Source] | None
 
@@ -92,6 +108,14 @@ class Recording:
     ) -> None:
         known = Options.__annotations__
         refuse_unknown(options, ("verbosity_level", "log_file", *known, *also))
+        given = from_environment()
+        is_configured = _is_default(log_file) and bool(logging.getLogger("vlog").handlers)
+        if not is_configured:  # what is configured has taken them in
+            options = {**given, **options}
+            log_file = given.get("log_file", log_file) if _is_default(log_file) else log_file
+        if _is_default(verbosity_level):
+            configured = _configured_verbosity() if is_configured else Verbosity.HIGH
+            verbosity_level = given.get("verbosity_level", configured)
         self.sources: list[Source] | None = options.get("sources")
         if self.sources is not None and not (
             isinstance(self.sources, list) and all(hasattr(each, "read") for each in self.sources)
@@ -102,17 +126,34 @@ class Recording:
             Verbosity.parse(verbosity_level),
             Limits(**_chosen(options, {_limit_option(name): name for name in Limits.__slots__})),
             options.get("reading_interval_seconds"),
+            check_names(options.get("capture")),
         )
         self.output = Output(
             log_file,
             options.get("standard_log"),
             Rotation(**_chosen(options, {name: name for name in Rotation.__annotations__})),
             options.get("console"),
+            propagate=options.get("propagate", False),
+            on_alert=options.get("on_alert"),
         )
+
+    def set_verbosity(self, verbosity: Verbosity) -> None:
+        """Write the runs to come at `verbosity`."""
+        self.settings = replace(self.settings, verbosity=verbosity)
 
     def new_run(self, on_end: Callable[[Recorder], None] | None = None) -> Recorder:
         """Return the recorder of a new run."""
         return Recorder(self.output, self.settings, self.clock, self.sources, on_end)
+
+
+def _is_default(value: object) -> bool:
+    return isinstance(value, DefaultText)
+
+
+def _configured_verbosity() -> Verbosity:
+    """Return the verbosity that the level of the logger `vlog` stands for; high for any other."""
+    level = logging.getLogger("vlog").level
+    return Verbosity(level) if level in list(Verbosity) else Verbosity.HIGH
 
 
 def _limit_option(name: str) -> str:

@@ -11,11 +11,12 @@ import threading
 from dataclasses import asdict, dataclass
 from functools import cache
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from weakref import WeakKeyDictionary, WeakValueDictionary
 
-from vlog.errors import ConfigurationError
+from vlog.errors import ConfigurationError, check_flag
 from vlog.handlers import (
+    AlertHandler,
     ConsoleHandler,
     ErrorLogHandler,
     ErrorReporter,
@@ -25,21 +26,25 @@ from vlog.handlers import (
 )
 from vlog.handlers.error_log import ERROR_LOG_NAME
 from vlog.handlers.rotating import MAX_MB, TOTAL_MB
-from vlog.ranks import process_rank, rank_path
-from vlog.record import make_record
+from vlog.ranks import process_rank
+from vlog.record import hand_to, make_record
 from vlog.verbosity import Verbosity
 
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
-class _DefaultPath(str):
-    """The default file name, told apart from the same name given by a caller."""
+
+class DefaultText(str):
+    """A default, told apart from the same text given by a caller."""
 
     __slots__ = ()
 
 
-DEFAULT_LOG_FILE: str = _DefaultPath("verbose_training_logs.jsonl")
+DEFAULT_LOG_FILE: str = DefaultText("verbose_training_logs.jsonl")
 STANDARD_LOG_NAME = "training_logs.jsonl"
 _TREE_LOGGER = "vlog"
 _ERROR_LOGGER = "vlog.errors"
+_ALERT_SECONDS = 2.0  # how long closing waits for a function that is told of alerts
 
 
 @dataclass(frozen=True)
@@ -61,6 +66,7 @@ class RunLogger(logging.Logger):
     """The stdlib logger of one run. It is not in the logging tree, so nobody disables it."""
 
     report: ErrorReporter
+    tells_app: bool = False
 
     def entry(self, entry: dict[str, Any]) -> None:
         """Hand `entry` to the handlers, as a record of the app's factory if that works."""
@@ -71,10 +77,17 @@ class RunLogger(logging.Logger):
             self.report("the app's LogRecord factory failed", error)
             record = make_record(self.name, entry, logging.LogRecord)
         self.handle(record)
+        if self.tells_app:
+            tree = _tree()
+            if tree.isEnabledFor(record.levelno):
+                hand_to(tree, record, self.handlers)
 
 
 class Output:
     """The loggers and files of one callback or loop; they serve all its runs.
+
+    A run writes to the end where it began to write: who configures the logger `vlog` anew in the
+    meantime, or takes its handlers away, meets the next run.
 
     Args:
         log_file: Path of the log. `DEFAULT_LOG_FILE` takes what the app configured on the logger
@@ -83,6 +96,8 @@ class Output:
         standard_log: Path of the standard log too, or True for the default name beside the log.
         rotation: Of both files.
         console: Whether to show the run on standard error: None as it fits, True in any case.
+        propagate: Whether the handlers of the logger `vlog`, and of root, receive the entries too.
+        on_alert: Called with each entry of level WARNING or ERROR.
 
     Raises:
         ConfigurationError: an option or path cannot be used.
@@ -90,8 +105,6 @@ class Output:
     Attributes:
         logger: Takes the entries.
         report: Takes what goes wrong inside vlog.
-        rank: The process's rank in the run.
-        console: Shows the run to whoever looks on; None where nobody does.
     """
 
     def __init__(
@@ -100,30 +113,31 @@ class Output:
         standard_log: str | os.PathLike[str] | bool | None = None,
         rotation: Rotation | None = None,
         console: bool | None = None,
+        *,
+        propagate: bool = False,
+        on_alert: Callable[[dict[str, Any]], object] | None = None,
     ) -> None:
         if console not in (None, True, False):
             raise ConfigurationError(f"console is {console!r}. Expected True, False or None.")
-        self.rank = process_rank()
+        check_flag("propagate", propagate)
         self.logger = RunLogger(_TREE_LOGGER, level=1)
-        self._handlers: list[RotatingJsonlHandler] = []
+        self.logger.tells_app = propagate
+        self._files: list[RotatingJsonlHandler] = []
         self._error_log: ErrorLogHandler | None = None
-        tree = logging.getLogger(_TREE_LOGGER)
-        if isinstance(log_file, _DefaultPath) and tree.handlers:
+        self._wants_console = console
+        self._is_configured = isinstance(log_file, DefaultText) and bool(_tree().handlers)
+        if self._is_configured:
             if standard_log:
                 raise ConfigurationError(
                     "standard_log was given without a log_file, while the logger 'vlog' is "
                     "configured already. Add a handler with vlog.handlers.StandardFormatter to "
                     "that configuration, or give both files."
                 )
-            self.logger.parent = tree
             self.report = self.logger.report = ErrorReporter(logging.getLogger(_ERROR_LOGGER))
-            self.console = self._configured_console(tree, console)
-            return
-        self.logger.propagate = False
-        self.console = None if console is False or self.rank else _console()
-        if self.console is not None:
-            self.logger.addHandler(self.console)
-        self._open_files(log_file, standard_log, rotation or Rotation())
+        else:
+            self._open_files(log_file, standard_log, rotation or Rotation())
+        self._alerts = AlertHandler(on_alert, self.report) if on_alert is not None else None
+        self._arrange()
 
     def _open_files(
         self,
@@ -135,7 +149,7 @@ class Output:
         self.report = self.logger.report = ErrorReporter(errors)
         paths: list[Path] = []
         if log_file is not None or not standard_log:
-            paths.append(rank_path(_path(log_file, "log_file"), self.rank))
+            paths.append(_path(log_file, "log_file"))
             self._add_file(paths[0], rotation, JsonlFormatter(), Verbosity.ULTRA)
         if standard_log:
             flat = (paths[0].parent if paths else Path.cwd()) / STANDARD_LOG_NAME
@@ -146,8 +160,7 @@ class Output:
                     f"log_file and standard_log are both {str(flat)!r}. Give two files."
                 )
             paths.append(flat)
-            if self.rank == 0:
-                self._add_file(flat, rotation, StandardFormatter(), Verbosity.MEDIUM)
+            self._add_file(flat, rotation, StandardFormatter(), Verbosity.MEDIUM)
         self._error_log = ErrorLogHandler(paths[0].with_name(ERROR_LOG_NAME))
         errors.addHandler(self._error_log)
 
@@ -156,26 +169,52 @@ class Output:
     ) -> None:
         handler = _files.handler(path, rotation, self.report, formatter)
         handler.setLevel(int(level))
-        self._handlers.append(handler)
-        self.logger.addHandler(handler)
+        self._files.append(handler)
 
-    def _configured_console(
-        self, tree: logging.Logger, console: bool | None
-    ) -> ConsoleHandler | None:
-        """Return the console that the app configured; one of its own only if it is asked for."""
-        if console is False or self.rank:
+    def _arrange(self) -> None:
+        """Take the handlers that a run which begins now writes to."""
+        handlers: list[logging.Handler] = list(self._files)
+        self.logger.propagate = False
+        if self._is_configured:
+            tree = _tree()
+            handlers = list(tree.handlers) or self.logger.handlers
+            self.logger.parent, self.logger.propagate = tree.parent, tree.propagate
+        theirs = [each for each in handlers if isinstance(each, ConsoleHandler)]
+        self.console = self._choose_console(theirs)
+        self.logger.handlers[:] = [each for each in handlers if self._is_for_this_rank(each)]
+        for handler in (self.console, self._alerts):
+            if handler is not None and handler not in self.logger.handlers:
+                self.logger.addHandler(handler)
+
+    def _choose_console(self, theirs: list[ConsoleHandler]) -> ConsoleHandler | None:
+        """Return the console that the app configured; one of its own if that fits."""
+        if self._wants_console is False or self.rank:
             return None
-        for handler in tree.handlers:
-            if isinstance(handler, ConsoleHandler):
-                return handler
-        if console:
-            self.logger.addHandler(_console())
-        return _console() if console else None
+        if theirs or (self._is_configured and not self._wants_console):
+            return theirs[0] if theirs else None
+        return _console()
+
+    def _is_for_this_rank(self, handler: logging.Handler) -> bool:
+        """Return whether `handler` is one that every rank has, or this is rank 0."""
+        is_shown = isinstance(handler, ConsoleHandler)
+        if is_shown and self._wants_console is False:
+            return False
+        return not self.rank or not (is_shown or isinstance(handler.formatter, StandardFormatter))
+
+    @property
+    def rank(self) -> int:
+        """This process's rank; a launcher may fork after the output was made."""
+        return process_rank()
+
+    @property
+    def handlers(self) -> list[logging.Handler]:
+        """What its entries go to, but for what stands above in the logging tree."""
+        return self.logger.handlers
 
     @property
     def log_file(self) -> Path | None:
-        """The file of the whole log, where this output has one of its own."""
-        for handler in self._handlers or logging.getLogger(_TREE_LOGGER).handlers:
+        """The file of the whole log, if there is one."""
+        for handler in self.logger.handlers:
             if isinstance(handler, RotatingJsonlHandler):
                 return handler.path
         return None
@@ -183,19 +222,26 @@ class Output:
     @property
     def bytes_written(self) -> int:
         """Bytes written to its own files so far, by this process."""
-        return sum(handler.bytes_written for handler in self._handlers)
+        return sum(handler.bytes_written for handler in self._files)
 
     def open(self) -> None:
-        """Keep the files of its own open until `close`."""
-        for handler in self._handlers:
+        """Look where to write, and keep the files of its own open until `close`."""
+        self._arrange()
+        for handler in self._files:
             _files.open(handler)
 
     def close(self) -> None:
         """Let go of the files of its own, unless another run writes them; an entry reopens them."""
-        for handler in self._handlers:
+        for handler in self._files:
             _files.close(handler)
+        if self._alerts is not None:
+            self._alerts.wait(_ALERT_SECONDS)
         if self._error_log is not None:
             self._error_log.close()
+
+
+def _tree() -> logging.Logger:
+    return logging.getLogger(_TREE_LOGGER)
 
 
 class _Files:

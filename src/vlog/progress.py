@@ -63,6 +63,10 @@ class Progress:
         self._started = self._clock.monotonic()
         self._last_logged_step = start_step
 
+    def plan(self, schedule: Schedule) -> None:
+        """Take a plan that is better known by now."""
+        self._schedule = schedule
+
     def epoch_begin(self) -> None:
         """Begin to count an epoch."""
         self._epoch_started = self._clock.monotonic()

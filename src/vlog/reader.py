@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING, Any
 import orjson
 
 from vlog.errors import LogReadError
-from vlog.lines import Line, LogLines, OnProblem, read_errors, whole_segment
+from vlog.family import FamilyLines, list_family
+from vlog.lines import Line, OnProblem, read_errors, whole_segment
 from vlog.segments import COMPRESSED_SUFFIX, list_segments
 
 if TYPE_CHECKING:
@@ -29,28 +30,34 @@ _JSON_NAMES: dict[type, str] = {
 }
 
 
-def read(path: LogPath, *, on_problem: OnProblem | None = None) -> Iterator[dict[str, Any]]:
+def read(
+    path: LogPath, *, family: bool = True, on_problem: OnProblem | None = None
+) -> Iterator[dict[str, Any]]:
     """Return the entries of a log, oldest first, in constant memory.
 
-    What cannot be read is passed over: a torn last line, lines that are not a JSON object,
-    damaged compressed segments. A last line that is complete but for its newline counts.
+    Where several ranks or processes wrote a file each, the plain name stands for all of them, and
+    their entries are merged by time. What cannot be read is passed over: a torn last line, lines
+    that are not a JSON object, damaged compressed segments. A last line that is complete but for
+    its newline counts.
 
     Args:
-        path: The log's plain file (which may be missing while segments are there), or one
-            segment to read alone.
+        path: The log's plain file (which may be missing while segments are there). One rank's
+            file, or one compressed segment, is read alone.
+        family: Whether to read the other ranks' and processes' files of this log too.
         on_problem: Called for everything passed over but a torn last line.
 
     Raises:
         LogReadError: `path` is missing, a folder, or may not be read. Raised by this call; while
             iterating, only when the disk fails.
     """
-    return _entries(read_lines(path, on_problem=on_problem), on_problem)
+    return _entries(read_lines(path, family=family, on_problem=on_problem), on_problem)
 
 
 def follow(
     path: LogPath,
     *,
     from_start: bool = True,
+    family: bool = True,
     poll_seconds: float = 0.2,
     stop: Callable[[], bool] | None = None,
     on_problem: OnProblem | None = None,
@@ -58,11 +65,13 @@ def follow(
     """Return the entries of a log as they are written, across rotation, without an end.
 
     The file need not exist yet. An entry is returned when its newline is there. A file that
-    somebody truncates or replaces is read from its start.
+    somebody truncates or replaces is read from its start. Files of other ranks and processes are
+    followed too, also those that come later; what is there at one look is merged by time.
 
     Args:
         path: The log's plain file.
         from_start: Whether to begin with the oldest entry instead of with the next one.
+        family: As for `read`.
         poll_seconds: How long to wait before looking again.
         stop: Asked at every look; once it returns true, what is there is returned and it ends.
         on_problem: Called for lines that are not entries.
@@ -70,34 +79,40 @@ def follow(
     Raises:
         LogReadError: `path` is a folder or a compressed file. Raised by this call.
     """
-    log = growing_lines(path, on_problem=on_problem)
+    log = growing_lines(path, family=family, on_problem=on_problem)
     if not from_start:
         log.skip_to_end()
     return _entries(_poll_for_ever(log, poll_seconds, stop), on_problem)
 
 
-def read_lines(path: LogPath, *, on_problem: OnProblem | None = None) -> Iterator[Line]:
+def read_lines(
+    path: LogPath, *, family: bool = True, on_problem: OnProblem | None = None
+) -> Iterator[Line]:
     """Return the lines of a log, oldest first, whatever is in them.
 
     Args:
         path: As for `read`.
+        family: As for `read`.
         on_problem: Called for damaged compressed segments and lines over `MAX_LINE_BYTES`.
 
     Raises:
         LogReadError: As for `read`.
     """
     log_file = _as_path(path)
-    _check_readable(log_file)
+    _check_readable(log_file, family=family)
     if log_file.suffix in COMPRESSED_SUFFIX.values():
         return _read_alone(log_file, on_problem)
-    return LogLines(log_file, on_problem=on_problem).all()
+    return FamilyLines(log_file, family=family, on_problem=on_problem).all()
 
 
-def growing_lines(path: LogPath, *, on_problem: OnProblem | None = None) -> LogLines:
+def growing_lines(
+    path: LogPath, *, family: bool = True, on_problem: OnProblem | None = None
+) -> FamilyLines:
     """Return the lines of a log that may be written still, or may not exist yet.
 
     Args:
         path: The log's plain file.
+        family: As for `read`.
         on_problem: As for `read_lines`.
 
     Raises:
@@ -108,7 +123,7 @@ def growing_lines(path: LogPath, *, on_problem: OnProblem | None = None) -> LogL
         raise LogReadError(f"{log_file} is compressed: nothing is added to it. Read it instead.")
     if log_file.is_dir():
         raise LogReadError(_folder_message(log_file))
-    return LogLines(log_file, on_problem=on_problem)
+    return FamilyLines(log_file, family=family, on_problem=on_problem)
 
 
 def parse(raw: bytes) -> dict[str, Any]:
@@ -140,7 +155,7 @@ def _entries(source: Iterable[Line], on_problem: OnProblem | None) -> Iterator[d
 
 
 def _poll_for_ever(
-    log: LogLines, poll_seconds: float, stop: Callable[[], bool] | None
+    log: FamilyLines, poll_seconds: float, stop: Callable[[], bool] | None
 ) -> Iterator[Line]:
     try:
         while True:
@@ -162,12 +177,13 @@ def _folder_message(path: Path) -> str:
     return f"{path} is a folder. Give a log file in it, such as {path / 'NAME.jsonl'}."
 
 
-def _check_readable(path: Path) -> None:
+def _check_readable(path: Path, *, family: bool) -> None:
     try:
         if path.is_dir():
             raise LogReadError(_folder_message(path))
-        files = [segment.path for segment in list_segments(path)]
-        files += [path] if path.exists() else []
+        logs = list_family(path) if family else [path]
+        files = [segment.path for log in logs for segment in list_segments(log)]
+        files += [log for log in logs if log.exists()]
     except (OSError, ValueError) as error:  # a name too long, a NUL byte in it
         if isinstance(error, LogReadError):
             raise

@@ -16,7 +16,7 @@ from vlog.resources import Reading
 from vlog.verbosity import Verbosity
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Collection
 
 _ATTRIBUTE = "vlog_entry"
 _ALWAYS = frozenset({"type", "level", "message"})
@@ -38,14 +38,43 @@ def make_record(
     if level < logging.WARNING:
         level = Verbosity[entry["verbosity"].upper()]
     record = factory(logger_name, int(level), "", 0, entry["message"], (), None, entry["type"])
-    setattr(record, _ATTRIBUTE, entry)
+    carry(record, entry)
     return record
+
+
+def carry(record: logging.LogRecord, entry: dict[str, Any]) -> None:
+    """Have `record` carry `entry`."""
+    setattr(record, _ATTRIBUTE, entry)
 
 
 def entry_of(record: logging.LogRecord) -> dict[str, Any] | None:
     """Return the entry that `record` carries, or None if it is somebody else's record."""
     entry = getattr(record, _ATTRIBUTE, None)  # somebody's extra may have that name
     return entry if isinstance(entry, dict) and entry.keys() >= _ALWAYS else None
+
+
+def hand_to(
+    logger: logging.Logger, record: logging.LogRecord, without: Collection[logging.Handler] = ()
+) -> bool:
+    """Hand `record` to the handlers of `logger` and of those above it, as `Logger.handle` does.
+
+    Args:
+        logger: Where to begin; its level is not asked.
+        record: The record.
+        without: Handlers that have it already.
+
+    Returns:
+        Whether there is any handler, be it one of these.
+    """
+    found = False
+    current: logging.Logger | None = logger
+    while current is not None:
+        for handler in current.handlers:
+            found = True
+            if record.levelno >= handler.level and handler not in without:
+                handler.handle(record)
+        current = current.parent if current.propagate else None
+    return found
 
 
 def encode(entry: dict[str, Any]) -> bytes:

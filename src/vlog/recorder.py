@@ -6,29 +6,37 @@ It knows no framework. An integration tells it what happened (`step_complete`, `
 
 from __future__ import annotations
 
+import logging
 import uuid
 from dataclasses import asdict
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
-from vlog import __version__
+from vlog import __version__, open_runs
+from vlog.capture import Capture
 from vlog.clock import Clock, SystemClock
 from vlog.describe import describe_checkpoint, describe_exception
+from vlog.handlers import JsonlFormatter
 from vlog.machine import Machine
 from vlog.progress import Progress
+from vlog.ranks import agree_on_run_id
+from vlog.record import entry_of
 from vlog.run_log import RunLog
-from vlog.schema import EVENTS, GB, MB, SCHEMA_VERSION, EventType
+from vlog.schema import EVENTS, GB, MB, SCHEMA_VERSION, EventType, Severity
 from vlog.step_entries import StepEntries
 from vlog.timing import CHECKPOINT, EVALUATION, PhaseLedger, Schedule
+from vlog.verbosity import CurrentVerbosity, tier_of
+from vlog.verbosity_switch import VerbositySwitch
 from vlog.watch import Watch
 from vlog.wording import epochs_text, is_whole, number_text
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Collection, Sequence
 
     from vlog.output import Output
     from vlog.resources import Source
     from vlog.settings import Settings
+    from vlog.verbosity_request import VerbosityRequest
 
 
 class Recorder:
@@ -45,13 +53,13 @@ class Recorder:
         on_end: Called once, with the recorder, when the run has ended.
 
     Attributes:
-        run_id: Its name: the UTC time of its start and six random digits.
+        run_id: Its name: the UTC time of its start and six random digits; from `start` on, the same
+            in all ranks.
         name: What its user calls it, if anything.
         ledger: Where its time goes.
         report: Told of what goes wrong inside vlog.
         record: Writes any entry; see `RunLog.record`.
-        step_complete: Takes a step that is done; see `StepEntries`, for the next three as well.
-        log: Takes what the trainer logs.
+        log: Takes what the trainer logs; see `StepEntries`, for the next two as well.
         observe_loss: Takes the true loss of a micro-batch.
         release: Writes the step's entry that waits, if one does.
     """
@@ -71,31 +79,39 @@ class Recorder:
         self._output = output
         self._limits = asdict(settings.limits)
         self.name = ""
-        self._verbosity = settings.verbosity
+        self._verbosity = verbosity = CurrentVerbosity(settings.verbosity)
         self._on_end = on_end
         clock = clock if clock is not None else SystemClock()
         self.ledger = PhaseLedger(clock)
         self.progress = Progress(clock, self.ledger)
         self._machine = Machine(settings, clock, sources, output.report)
         self.monitor = self._machine.monitor
-        self._log = RunLog(output, self.run_id, settings.verbosity, clock, self.monitor)
+        self._log = RunLog(output, self.run_id, verbosity, clock, self.monitor)
         self._watch = Watch(self._log, clock, settings.limits)
+        self._switch = VerbositySwitch(self._log, verbosity, self._machine, output)
         self.monitor.on_reading = self._watch.see_reading
+        self.monitor.on_tick = self._tick
         self._steps = StepEntries(
             self._log,
             self.progress,
             self.ledger,
             self._watch,
-            settings.verbosity,
+            verbosity,
             show=self._show_step,
         )
         self.record = self._log.record
         self.observe_loss = self._steps.observe_loss
-        self.step_complete = self._steps.complete
         self.log = self._steps.log
         self.release = self._steps.release
         self._evaluation_batches = 0
         self._bytes_before = self._failed_before = 0
+        self._formatter = JsonlFormatter()
+        self._capture = Capture(settings.capture, self)
+
+    @property
+    def handlers(self) -> Collection[logging.Handler]:
+        """The handlers that its entries go to."""
+        return self._output.handlers
 
     @property
     def step(self) -> int:
@@ -114,6 +130,7 @@ class Recorder:
             missing: What cannot be recorded in this set-up, and why.
             **links: Runs and checkpoints that this run goes on from.
         """
+        self.run_id = self._log.context["run_id"] = agree_on_run_id(self.run_id, self.report)
         self._output.open()
         self._bytes_before = self._output.bytes_written
         self._failed_before = self._output.report.count
@@ -123,12 +140,12 @@ class Recorder:
         known: dict[str, Any] = {name: value for name, value in links.items() if value is not None}
         self.record(
             EventType.SYSTEM_INITIALIZATION,
-            f"🖥️ Run {self.run_id} is recorded at verbosity {self._verbosity.label}",
+            f"🖥️ Run {self.run_id} is recorded at verbosity {self._verbosity.value.label}",
             schema_version=SCHEMA_VERSION,
             vlog_version=__version__,
             **known,
             logging={
-                "verbosity_level": self._verbosity.label,
+                "verbosity_level": self._verbosity.value.label,
                 "log_file": None if log_file is None else str(log_file),
                 "missing": missing,
                 "alert_limits": self._limits,
@@ -136,6 +153,9 @@ class Recorder:
             environment=environment,
         )
         self._machine.watch_disk("log", log_file)
+        self._switch.discard_old_wish()
+        open_runs.add(self)
+        self._capture.start()
         self.monitor.start()  # not before: an alert must not be the first entry
 
     def expect_checkpoints(self, folder: str | None, size_gb: float | None) -> None:
@@ -161,15 +181,21 @@ class Recorder:
         self.progress.start(schedule, start_step)
         total = schedule.total_steps
         fields: dict[str, Any] = {"total_steps": total} if total else {}
+        if num_epochs is not None:
+            fields["num_epochs"] = num_epochs
         self.record(
             EventType.TRAINING_START,
             f"🚀 Training starts: step {start_step} of {total or 'an unknown number'}",
             **fields,
             start_step=start_step,
-            num_epochs=num_epochs,
             batch=batch,
         )
         self.ledger.restart()
+
+    def step_complete(self, *args: Any, **facts: Any) -> None:
+        """Take a step that is done; see `StepEntries.complete` for its arguments."""
+        self._steps.complete(*args, **facts)
+        self._switch.step_done()
 
     def epoch_begin(self, epoch: float | None) -> None:
         """Write `epoch_begin`."""
@@ -192,7 +218,7 @@ class Recorder:
     def step_begin(self, step: int) -> None:
         """Write `step_begin`."""
         self.release()
-        self.record(EventType.STEP_BEGIN, f"▶️ Step {step} begins", next_step=step)
+        self.record(EventType.STEP_BEGIN, f"▶️ Step {step} begins", of_step=step)
 
     def micro_batch(self, number: int, seconds: float, description: dict[str, Any]) -> None:
         """Write `micro_batch`.
@@ -205,7 +231,7 @@ class Recorder:
         self.record(
             EventType.MICRO_BATCH,
             f"🔹 Micro-batch {number} of step {self.step + 1}",
-            next_step=self.step + 1,
+            of_step=self.step + 1,
             micro_batch=number,
             timing={"micro_batch_seconds": round(seconds, 6)},
             **description,
@@ -247,6 +273,7 @@ class Recorder:
         seconds = self.ledger.take(CHECKPOINT)
         self.progress.checkpoints.add(seconds)
         checkpoint = describe_checkpoint(path)
+        self._machine.watch_disk("output", path)
         size_mb = checkpoint.get("size_mb")
         self._watch.expect_checkpoint(size_mb * MB / GB if size_mb else None)
         self.record(
@@ -281,6 +308,26 @@ class Recorder:
             f"🛑 Training interrupted at step {self.step}: {reason}",
             reason=reason,
         )
+
+    def take_record(self, record: logging.LogRecord) -> None:
+        """Write a record of any logger as a `log_record` entry; its level number is its tier."""
+        tier = tier_of(record.levelno)
+        if not self._log.takes(tier):
+            return
+        entry = entry_of(record) or self._formatter.foreign_entry(record)
+        known = ("logger", "fields", "non_finite")
+        self.record(
+            EventType.LOG_RECORD,
+            entry["message"],
+            verbosity=tier,
+            level=Severity(entry["level"]),
+            **{name: entry[name] for name in known if name in entry},
+        )
+
+    def show_record(self, record: logging.LogRecord) -> None:
+        """Show a record on the console, if there is one."""
+        if self._output.console is not None and record.levelno >= logging.INFO:
+            self._output.console.handle(record)
 
     def _end(self, kind: EventType, message: str, **fields: Any) -> None:
         with self._log.lock:
@@ -322,7 +369,23 @@ class Recorder:
             usage = latest.values if latest is not None else None
             console.show_step(self.name, step, fields, usage)
 
+    def set_verbosity(self, wish: VerbosityRequest) -> None:
+        """Write at another verbosity from now on."""
+        if not self.is_ended:
+            self._switch.switch(wish, "python")
+
+    def _tick(self) -> None:
+        """Look, in the monitor's thread, after what others may have done or wish."""
+        if self.is_ended:
+            return
+        self._capture.refresh()
+        self._switch.look()
+        if self._output.console is not None:
+            self._output.console.reopen()
+
     def _let_go(self) -> None:
+        open_runs.remove(self)
+        self._capture.stop()
         if self._output.console is not None:
             self._output.console.finish()
         if self._on_end is not None:

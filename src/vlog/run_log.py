@@ -18,13 +18,13 @@ from vlog.processors import (
     redact_secrets,
 )
 from vlog.schema import EVENTS, EventType, Severity
-from vlog.verbosity import Verbosity
 
 if TYPE_CHECKING:
     from structlog.typing import EventDict, Processor
 
     from vlog.output import Output
     from vlog.resources import Monitor
+    from vlog.verbosity import CurrentVerbosity, Verbosity
 
 
 class RunLog:
@@ -35,7 +35,7 @@ class RunLog:
 
     Args:
         output: Where entries go.
-        run_id: The run.
+        run_id: The run, until `context` says another.
         verbosity: The run's: what is of a finer tier is left out.
         clock: Where time comes from.
         monitor: Whose readings step entries carry.
@@ -44,11 +44,17 @@ class RunLog:
         lock: The lock, for those who decide and write in one go.
         step: The `step` of the entries to come.
         epoch: Their `epoch`.
+        context: `run_id`, `rank` and `pid` of the entries to come.
         entries: Number of entries accepted, which is the `seq` of the next one.
     """
 
     def __init__(
-        self, output: Output, run_id: str, verbosity: Verbosity, clock: Clock, monitor: Monitor
+        self,
+        output: Output,
+        run_id: str,
+        verbosity: CurrentVerbosity,
+        clock: Clock,
+        monitor: Monitor,
     ) -> None:
         self.lock = threading.RLock()
         self.step = 0
@@ -56,11 +62,12 @@ class RunLog:
         self.entries = 0
         self._verbosity = verbosity
         self._pid = os.getpid()
+        self.context = {"run_id": run_id, "rank": output.rank, "pid": self._pid}
         chain: list[Processor] = [
-            AddContext({"run_id": run_id, "rank": output.rank, "pid": self._pid}),
+            AddContext(self.context),
             Stamp(clock),
             AddResources(monitor, clock, verbosity),
-            AddTrends(monitor, detailed=verbosity <= Verbosity.HIGH),
+            AddTrends(monitor, verbosity),
             normalize_values,
             redact_secrets,
         ]
@@ -73,7 +80,7 @@ class RunLog:
 
     def takes(self, tier: Verbosity) -> bool:
         """Return whether the run's verbosity writes entries of `tier`."""
-        return tier >= self._verbosity
+        return tier >= self._verbosity.value
 
     def record(
         self,
@@ -82,7 +89,7 @@ class RunLog:
         *,
         verbosity: Verbosity | None = None,
         level: Severity | None = None,
-        next_step: int | None = None,
+        of_step: int | None = None,
         **fields: Any,
     ) -> None:
         """Write one entry, unless the run's verbosity leaves it out.
@@ -92,18 +99,18 @@ class RunLog:
             message: The same in one line for people.
             verbosity: Its tier, if not that of its type.
             level: Its severity, if not that of its type.
-            next_step: Its step, if it belongs to one that is not done yet.
+            of_step: Its step, if it is not the last one that is done.
             **fields: Its own fields.
         """
         tier = EVENTS[kind].tier if verbosity is None else verbosity
-        if tier < self._verbosity or not self.is_own_process:
+        if tier < self._verbosity.value or not self.is_own_process:
             return
         with self.lock:
             try:
                 self._logger.entry(
                     **_envelope(kind, message, tier, level),
                     seq=self.entries,
-                    step=self.step if next_step is None else next_step,
+                    step=self.step if of_step is None else of_step,
                     epoch=self.epoch,
                     **fields,
                 )

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import gzip
 import io
+import os
 import re
 import zlib
 from dataclasses import dataclass
@@ -20,7 +21,8 @@ import zstandard
 if TYPE_CHECKING:
     from pathlib import Path
 
-_SUFFIX = re.compile(r"\.(\d{6,})(\.zst|\.gz)?$")
+SEGMENT_SUFFIX = r"\.(\d{6,})(\.zst|\.gz)?"  # behind the log's name; a regular expression
+_SUFFIX = re.compile(f"{SEGMENT_SUFFIX}$")
 PART_SUFFIX = ".part"  # behind the name of a segment that is being compressed
 COMPRESSIONS = ("zstd", "gzip", "none")
 COMPRESSED_SUFFIX = {"zstd": ".zst", "gzip": ".gz"}
@@ -52,6 +54,12 @@ def segment_path(log_file: Path, number: int) -> Path:
     return log_file.with_name(f"{log_file.name}.{number:06d}")
 
 
+def log_of(path: Path) -> Path:
+    """Return the plain file of the log that `path`, that file or a segment, is part of."""
+    match = _SUFFIX.search(path.name)
+    return path if match is None else path.with_name(path.name[: match.start()])
+
+
 def list_segments(log_file: Path) -> list[Segment]:
     """Return the segments of `log_file`, oldest first.
 
@@ -61,10 +69,12 @@ def list_segments(log_file: Path) -> list[Segment]:
     found: dict[int, Segment] = {}
     if not log_file.parent.is_dir():
         return []
-    for path in log_file.parent.iterdir():
-        if not path.name.startswith(f"{log_file.name}."):
+    beginning = f"{log_file.name}."
+    for name in os.listdir(log_file.parent):  # noqa: PTH208 - five times as fast
+        if not name.startswith(beginning):
             continue
-        match = _SUFFIX.fullmatch(path.name[len(log_file.name) :])
+        match = _SUFFIX.fullmatch(name, len(log_file.name))
+        path = log_file.with_name(name)
         if match is None or not path.is_file():
             continue
         number = int(match.group(1))

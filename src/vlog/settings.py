@@ -25,6 +25,7 @@ class Settings:
         limits: When something is an alert.
         reading_interval_seconds: Time between two readings, above 0.001; None for the verbosity's
             own (10 at low, 5 at medium, 1 at high, 0.5 at ultra).
+        capture: Loggers whose records are taken into the log.
 
     Raises:
         ConfigurationError: a number is none, or out of its range.
@@ -33,6 +34,7 @@ class Settings:
     verbosity: Verbosity = Verbosity.HIGH
     limits: Limits = field(default_factory=Limits)
     reading_interval_seconds: float | None = None
+    capture: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         """Refuse what cannot be used."""

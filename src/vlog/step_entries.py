@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from vlog.progress import Progress
     from vlog.run_log import RunLog
     from vlog.timing import PhaseLedger
+    from vlog.verbosity import CurrentVerbosity
     from vlog.watch import Watch
 
 
@@ -41,7 +42,7 @@ class StepEntries:
         progress: Progress,
         ledger: PhaseLedger,
         watch: Watch,
-        verbosity: Verbosity,
+        verbosity: CurrentVerbosity,
         *,
         show: Callable[[int, dict[str, Any]], None],
     ) -> None:
@@ -94,7 +95,7 @@ class StepEntries:
         """
         self.release()
         self._log.step, self._log.epoch = step, epoch
-        timing = self._progress.step_complete(step, samples, tokens, self._verbosity)
+        timing = self._progress.step_complete(step, samples, tokens, self._verbosity.value)
         counts = {"samples": samples, "tokens": tokens}
         self._held = {
             "metrics": metrics,
@@ -108,26 +109,39 @@ class StepEntries:
         if not awaits_log:
             self.release()
 
-    def log(self, logs: dict[str, Any], step: int) -> None:
-        """Take what the trainer logs: into the step's entry that waits for it, or on its own."""
+    def log(self, logs: dict[str, Any], step: int, *, is_own: bool = False) -> None:
+        """Take what the trainer logs: into the step's entry that waits for it, or on its own.
+
+        Args:
+            logs: Numbers by name.
+            step: The step that they were logged at.
+            is_own: Whether they are what a user's loop logs at its will: then a loss is that of
+                its step, and numbers without a loss count as much. A trainer's loss is the mean of
+                all steps since its last log.
+        """
         metrics = {name: value for name, value in logs.items() if name != "epoch"}
-        update = EventType.TRAINING_METRICS_UPDATE
-        if "loss" not in metrics:
+        if "loss" not in metrics and not is_own:
             self.release()
             message = f"📝 Trainer log at step {step}"
+            update = EventType.TRAINING_METRICS_UPDATE
             self._log.record(update, message, verbosity=Verbosity.ULTRA, metrics=metrics)
             return
-        extra = self._loss_window(metrics, step)
-        if self._held is not None:
+        extra = self._loss_window(metrics, step, is_own=is_own) if "loss" in metrics else {}
+        if self._held is not None and step == self._log.step:
             self._held["metrics"] |= metrics
             self._held |= extra
             self.release()
         else:
-            message = f"📝 Metrics of step {step} - Loss: {number_text(metrics['loss'])}"
-            self._log.record(update, message, metrics=metrics, **extra)
-            self._judge_numbers(step, metrics)
+            self._update(metrics, step, extra)
 
-    def _loss_window(self, metrics: dict[str, Any], step: int) -> dict[str, Any]:
+    def _update(self, metrics: dict[str, Any], step: int, extra: dict[str, Any]) -> None:
+        loss = f" - Loss: {number_text(metrics['loss'])}" if "loss" in metrics else ""
+        message = f"📝 Metrics of step {step}{loss}"
+        update = EventType.TRAINING_METRICS_UPDATE
+        self._log.record(update, message, of_step=step, metrics=metrics, **extra)
+        self._judge_numbers(step, metrics)
+
+    def _loss_window(self, metrics: dict[str, Any], step: int, *, is_own: bool) -> dict[str, Any]:
         """Note the logged loss, and return what it is the mean of if of several steps.
 
         A loss that the trainer's filter made up for a step that has none is put right.
@@ -136,7 +150,7 @@ class StepEntries:
         affected = self._losses.end_window()
         if not affected and alerts.is_non_finite(metrics["loss"]):
             self._losses.non_finite_steps += 1  # nobody saw which step it was
-        window = self._progress.log_window(step)
+        window = 1 if is_own else self._progress.log_window(step)
         self._progress.log_loss(metrics["loss"], window, is_whole=not affected)
         extra: dict[str, Any] = {"loss_window_steps": window} if window > 1 else {}
         if affected and window > 1:

@@ -47,6 +47,28 @@ class Verbosity(IntEnum):
         raise ConfigurationError(f"Unknown verbosity {value!r}. Expected one of: {allowed}.")
 
 
+class CurrentVerbosity:
+    """The verbosity of one run, which can be switched while it goes on.
+
+    Attributes:
+        value: What it is now; to be asked anew each time.
+    """
+
+    __slots__ = ("value",)
+
+    def __init__(self, value: Verbosity) -> None:
+        self.value = value
+
+
+def tier_of(level: int) -> Verbosity:
+    """Return the coarsest verbosity that writes records of a stdlib level number.
+
+    >>> tier_of(30), tier_of(20), tier_of(10)
+    (<Verbosity.LOW: 24>, <Verbosity.MEDIUM: 18>, <Verbosity.ULTRA: 6>)
+    """
+    return next((each for each in Verbosity if level >= each), Verbosity.ULTRA)
+
+
 for _verbosity in Verbosity:
     if logging.getLevelName(int(_verbosity)) == f"Level {int(_verbosity)}":
         logging.addLevelName(int(_verbosity), _verbosity.name)

@@ -12,7 +12,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from vlog.analysis.collector import KILLED
+from vlog.analysis.rank_collector import KILLED
 from vlog.analysis.run_summary import EtaCheck, Range, State
 from vlog.analysis.summary import summarize
 from vlog.clock import iso_timestamp
@@ -223,7 +223,7 @@ class TestSummarize:
         memory, loss = summary_of(sample, log).alerts
 
         assert (
-            "high_memory_usage", None, 2, "WARNING", 3, "Memory!", False, 4.0,
+            "high_memory_usage", None, 2, "WARNING", 3, "Memory!", False, 4.0, [0],
         ) == dataclasses.astuple(memory)  # fmt: skip
         assert ("non_finite_loss", 1, True, None) == (
             loss.name,
@@ -450,3 +450,116 @@ class TestState:
 
         assert State.ENDED_ABNORMALLY is summary_of(sample, log).state
         process.wait()
+
+
+class TestRanks:
+    """A run of several ranks is one run: its course is the lowest rank's."""
+
+    def write(self, log, sample_run, rank, change=lambda run: run.whole(), **options):
+        run = change(sample_run("a", pid=4_194_304 + rank, **options))
+        for entry in run.entries:
+            entry["rank"] = rank
+        return run.write(log.with_name(f"run.rank{rank}.jsonl") if rank else log)
+
+    def test_are_one_run_with_the_course_of_the_lowest(self, log, sample_run):
+        self.write(log, sample_run, 0)
+        self.write(log, sample_run, 1, lambda run: run.begin().train(8))
+
+        (run,) = summarize(log).runs
+
+        assert ("a", 0, State.COMPLETE, 10, 10) == (
+            run.run_id, run.rank, run.state, run.progress.step, run.loss.logged
+        )  # fmt: skip
+        assert [
+            (0, State.COMPLETE, 10, 16, "2025-01-10T11:30:38.000000+01:00"),
+            (1, State.ENDED_ABNORMALLY, 8, 12, "2025-01-10T11:30:30.000000+01:00"),
+        ] == [(rank.rank, rank.state, rank.step, rank.entries, rank.last) for rank in run.ranks]
+
+    def test_have_the_course_of_the_lowest_that_is_there(self, log, sample_run):
+        for rank, steps in ((3, 6), (2, 7)):
+            self.write(log, sample_run, rank, lambda run, n=steps: run.begin().train(n).end())
+
+        (run,) = summarize(log).runs
+
+        assert (2, 7, [2, 3]) == (run.rank, run.progress.step, [each.rank for each in run.ranks])
+
+    def test_have_the_course_of_the_lowest_whichever_begins(self, log, sample_run):
+        """Rank 1 writes its whole log before rank 0 begins."""
+        self.write(log, sample_run, 1, lambda run: run.begin().train(4))
+
+        def later(run):
+            run.seconds = 3600
+            return run.whole()
+
+        self.write(log, sample_run, 0, later)
+
+        (run,) = summarize(log).runs
+
+        assert (0, 10, 16) == (run.rank, run.progress.step, run.entries)
+        assert [0, 1] == [rank.rank for rank in run.ranks]
+
+    def test_share_their_alerts(self, log, sample_run):
+        def warn(names):
+            def change(run):
+                run.begin()
+                for name in names:
+                    run.add("resource_warning", name, "WARNING", alert=name)
+                return run.end()
+
+            return change
+
+        self.write(log, sample_run, 0, warn(["memory"]))
+        self.write(log, sample_run, 1, warn(["memory", "heat"]))
+
+        (run,) = summarize(log).runs
+
+        assert [("memory", [0, 1], 1), ("heat", [1], 1)] == [
+            (alert.name, alert.ranks, alert.count) for alert in run.alerts
+        ]
+        assert [1, 2] == [rank.alerts for rank in run.ranks]
+
+    def test_of_two_hosts_may_have_the_same_process_number(self, log, sample_run):
+        with subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE) as process:
+            for rank, host in ((0, None), (1, "elsewhere")):
+                run = sample_run("a", pid=process.pid, host=host).begin()
+                for entry in run.entries:
+                    entry |= {"rank": rank, "timestamp": iso_timestamp(time.time())}
+                run.write(log.with_name("run.rank1.jsonl") if rank else log)
+            (run,) = summarize(log).runs
+            process.communicate(b"\n")
+
+        assert [State.RUNNING, State.UNKNOWN] == [rank.state for rank in run.ranks]
+
+    def test_have_their_files_listed(self, log, sample_run):
+        for rank in (0, 1):
+            self.write(log, sample_run, rank)
+        log.rename(segment_path(log, 1))
+        self.write(log, sample_run, 0)
+
+        files = [("run.jsonl.000001", True), ("run.jsonl", False), ("run.rank1.jsonl", False)]
+        assert files == [
+            (file.path.rpartition("/")[2], file.is_segment) for file in summarize(log).files
+        ]
+
+    def test_know_how_many_the_launcher_started(self, log, sample_run):
+        def started(run):
+            run.begin()
+            run.entries[0]["environment"]["launcher"] = {"world_size": "8"}
+            return run
+
+        self.write(log, sample_run, 0, started)
+
+        assert 8 == summarize(log).last_run.started.world_size
+
+
+class TestProcesses:
+    def test_of_the_standard_log_have_runs_of_their_own(self, log):
+        """Two processes wrote flat entries at the same time, without a name for their runs."""
+        flat = TestStandardLog().flat
+        for path, second in ((log, 0), (log.with_name("run.pid7.jsonl"), 1)):
+            entries = [flat("training_start", second, step=0)]
+            entries += [flat("training_step_complete", second + 2, step=1, loss=float(second))]
+            entries += [flat("training_complete", second + 4)]
+            path.write_bytes(b"".join(orjson.dumps(entry) + b"\n" for entry in entries))
+
+        assert [(3, 0.0), (3, 1.0)] == [(run.entries, run.loss.last) for run in summarize(log).runs]

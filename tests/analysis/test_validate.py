@@ -60,7 +60,7 @@ class TestValidate:
         assert [] == report.problems
         assert (16, 16, 1) == (report.lines, report.valid, report.runs)
         assert 10 == report.types["training_step_complete"]
-        assert report.torn_tail is None
+        assert [] == report.torn_tails
 
     @pytest.mark.parametrize("event", EVENTS.values(), ids=str)
     def test_accepts_every_event_with_all_its_fields(self, log, event):
@@ -261,8 +261,9 @@ class TestValidate:
         report = validate(log)
 
         assert report.is_valid
-        assert (16, 17) == (report.lines, report.torn_tail.line)
-        assert "cut off after 13 bytes" == report.torn_tail.reason
+        (torn_tail,) = report.torn_tails
+        assert (16, 17) == (report.lines, torn_tail.line)
+        assert "cut off after 13 bytes" == torn_tail.reason
 
     def test_accepts_a_last_line_without_newline(self, log, sample_run):
         sample_run().whole().write(log)
@@ -270,7 +271,7 @@ class TestValidate:
 
         report = validate(log)
 
-        assert (True, 16, None) == (report.is_valid, report.valid, report.torn_tail)
+        assert (True, 16, []) == (report.is_valid, report.valid, report.torn_tails)
 
     def test_names_a_damaged_segment(self, log, sample_run):
         sample_run().whole().write(log)
@@ -299,3 +300,67 @@ class TestValidate:
     def test_refuses_a_missing_log(self, log):
         with pytest.raises(LogReadError):
             validate(log)
+
+
+class TestFamily:
+    """A log of several ranks: each file by itself."""
+
+    def ranks(self, log, sample_run):
+        runs = [sample_run("a").whole(), sample_run("a").whole()]
+        for entry in runs[1].entries:
+            entry["rank"] = 1
+        return runs, log.with_name("run.rank1.jsonl")
+
+    def test_is_valid_where_each_file_is(self, log, sample_run):
+        runs, rank1 = self.ranks(log, sample_run)
+        runs[0].write(log)
+        runs[1].write(rank1)
+
+        report = validate(log)
+
+        assert (True, 32, 32, 1) == (report.is_valid, report.lines, report.valid, report.runs)
+        assert [(str(log), 16, 1), (str(rank1), 16, 1)] == [
+            (file.path, file.lines, file.runs) for file in report.files
+        ]
+        assert 20 == report.types["training_step_complete"]
+
+    def test_says_in_which_file_an_entry_is_missing(self, log, sample_run):
+        runs, rank1 = self.ranks(log, sample_run)
+        del runs[1].entries[4]
+        runs[0].write(log)
+        runs[1].write(rank1)
+
+        report = validate(log)
+
+        assert [True, False] == [file.is_valid for file in report.files]
+        assert [(str(rank1), 5, "seq 4 of run a, rank 1 missing before this entry")] == [
+            (problem.file, problem.line, problem.reason) for problem in report.problems
+        ]
+
+    def test_does_not_take_entries_of_the_wrong_file_for_a_whole_run(self, log, sample_run):
+        """Merged, the entries would be complete; in its own file one is missing."""
+        runs, rank1 = self.ranks(log, sample_run)
+        strayed = runs[1].entries.pop(4)
+        runs[0].entries.insert(4, strayed)
+        runs[0].write(log)
+        runs[1].write(rank1)
+
+        assert [2, 1] == [file.problem_count for file in validate(log).files]
+
+    def test_names_the_torn_end_of_each_file(self, log, sample_run):
+        runs, rank1 = self.ranks(log, sample_run)
+        for run, path in zip(runs, (log, rank1), strict=True):
+            run.write(path)
+            with path.open("ab") as stream:
+                stream.write(b'{"tim')
+
+        assert [str(log), str(rank1)] == [tail.file for tail in validate(log).torn_tails]
+
+    def test_checks_one_file_alone_on_request(self, log, sample_run):
+        runs, rank1 = self.ranks(log, sample_run)
+        runs[0].write(log)
+        rank1.write_bytes(b"rubbish\n")
+
+        assert validate(log, family=False).is_valid
+        assert not validate(rank1).is_valid
+        assert not validate(log).is_valid

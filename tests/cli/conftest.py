@@ -30,6 +30,19 @@ def log(tmp_path):
 
 
 @pytest.fixture
+def ranks_log(tmp_path):
+    """A log of two ranks: the second was killed at step 6."""
+    path = tmp_path / "run.jsonl"
+    SampleRun().whole().write(path)
+    killed = SampleRun(pid=4_194_303).begin().train(6)
+    for entry in killed.entries:
+        entry["rank"] = 1
+    killed.add("resource_warning", "Hot!", "WARNING", alert="heat", rank=1)
+    killed.write(tmp_path / "run.rank1.jsonl")
+    return path
+
+
+@pytest.fixture
 def vlog():
     """Return a function that runs the command line behind a pipe."""
 

@@ -4,6 +4,7 @@ import json
 import os
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
@@ -196,8 +197,49 @@ class TestSummaryCommand:
         assert (0, "") == (result.returncode, result.stderr)
         assert "COMPLETE" in result.stdout
 
+    def test_names_a_rank_that_was_killed(self, vlog, ranks_log):
+        """Its state, where it was seen last, and which ranks raised an alert."""
+        shown = vlog("summary", ranks_log).stdout
+
+        assert "\n  ranks       2\n" in shown
+        assert "\n0     complete          10 " in shown
+        assert "\n1     ended abnormally  6 " in shown
+        assert "\n  rank 1: no end entry, last seen at step 6 (2025-01-10" in shown
+        assert "\n  heat  rank 1: at step 6, not over by then: Hot!\n" in shown
+
+    def test_names_no_rank_of_a_single_one(self, vlog, log):
+        assert "rank" not in vlog("summary", log.name).stdout
+
+    def test_says_which_ranks_are_not_there(self, vlog, log):
+        content = log.read_bytes()
+        log.write_bytes(content.replace(b'"host":{', b'"launcher":{"world_size":"4"},"host":{'))
+
+        assert (
+            "ranks       1 of 4 are in this log; no entries of ranks 1 to 3\n"
+            in vlog("summary", log).stdout
+        )
+
 
 class TestValidateCommand:
+    def test_says_of_each_rank_whether_it_is_valid(self, vlog, ranks_log):
+        """A file that the pattern of a shell names once more is checked once."""
+        rank1 = ranks_log.with_name("run.rank1.jsonl")
+        rank1.write_bytes(rank1.read_bytes().replace(b'"step":3,', b'"step":"3",'))
+        result = vlog("validate", ranks_log, rank1)
+
+        assert 1 == result.returncode
+        assert [
+            f"valid    {ranks_log}: 16 of 16 lines are valid, 1 run",
+            f"INVALID  {rank1}: 1 problem; 10 of 11 lines are valid",
+            f"  {rank1}:6: Expected `int`, got `str` - at `$.step`",
+        ] == result.stdout.splitlines()
+
+    def test_prints_a_report_of_each_rank_as_json(self, vlog, ranks_log):
+        found = json.loads(vlog("validate", "--json", ranks_log).stdout)
+
+        assert [True, True] == [log["is_valid"] for log in found["logs"]]
+        assert ranks_log.with_name("run.rank1.jsonl") == Path(found["logs"][1]["path"])
+
     def test_passes_valid_logs(self, vlog, log):
         result = vlog("validate", log, log)
 

@@ -9,11 +9,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from vlog.cli.filters import Filter
 from vlog.cli.tail import pretty_line
 from vlog.errors import ConfigurationError
+from vlog.filters import Filter
 from vlog.segments import segment_path
 from vlog.verbosity import Verbosity
+
+RANKS = ("rank 0", "rank 1")
 
 
 def line_of(entry):
@@ -161,3 +163,28 @@ class TestTailCommand:
 
         assert note.startswith(b"note: waiting for ")
         assert b'{"n":1}\n' == first
+
+    def test_shows_the_ranks_of_several(self, vlog, ranks_log):
+        lines = vlog("tail", ranks_log, "-n", 100).stdout.splitlines()
+
+        assert [16, 11] == [sum(f"  {rank} " in line for line in lines) for rank in RANKS]
+        assert "rank 1" not in vlog("tail", ranks_log, "--json").stdout
+
+    def test_shows_no_rank_of_a_single_one(self, vlog, log):
+        assert "rank" not in vlog("tail", log).stdout
+
+    def test_follows_a_rank_that_comes_later(self, log):
+        rank1 = log.with_name("run.rank1.jsonl")
+        command = [sys.executable, "-m", "vlog", "tail", "-f", "-n", "1", str(log)]
+        with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
+            first = process.stdout.readline()
+            rank1.write_bytes(b'{"rank":1,"message":"one"}\n')
+            second = process.stdout.readline()
+            rank1.rename(segment_path(rank1, 1))
+            rank1.write_bytes(b'{"rank":1,"message":"two"}\n')
+            third = process.stdout.readline()
+            process.send_signal(signal.SIGINT)
+
+        assert "rank" not in first
+        assert [True, True] == ["rank 1 " in line for line in (second, third)]
+        assert ["one", "two"] == [line.split()[-1] for line in (second, third)]

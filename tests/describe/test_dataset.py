@@ -137,9 +137,13 @@ class TestCountBatch:
 
         assert {"samples": 4, "tokens": 64} == count_batch(batch)
 
-    @pytest.mark.parametrize("batch", [None, [torch.zeros(2)], {}, {"text": ["a"]}])
+    @pytest.mark.parametrize("batch", [None, [], ["a"], {}, {"text": ["a"]}])
     def test_tells_nothing_where_nothing_is_to_be_told(self, batch):
         assert {} == count_batch(batch)
+
+    @pytest.mark.parametrize("wrap", [list, tuple, lambda parts: parts[0]])
+    def test_takes_samples_from_tensors_without_names(self, wrap):
+        assert {"samples": 3} == count_batch(wrap([torch.zeros(3, 2), torch.zeros(3)]))
 
     def test_takes_samples_where_there_are_no_tokens(self):
         assert {"samples": 2} == count_batch({"pixels": np.zeros((2, 3))})

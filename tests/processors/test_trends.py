@@ -8,6 +8,7 @@ import pytest
 from vlog.processors import AddTrends
 from vlog.resources import Reading
 from vlog.schema import EventType
+from vlog.verbosity import CurrentVerbosity, Verbosity
 
 
 def reading(number, usage):
@@ -21,7 +22,7 @@ def monitor():
 
 @pytest.fixture
 def add_trends(monitor):
-    return AddTrends(monitor, detailed=True)
+    return AddTrends(monitor, CurrentVerbosity(Verbosity.HIGH))
 
 
 def trends_of(add_trends, seconds=1.0, **fields):
@@ -95,7 +96,7 @@ class TestAddTrends:
         assert ("last 2 logged losses", 1.0) == (trend["window"], trend["current"])
 
     def test_is_short_where_no_detail_is_wanted(self, monitor):
-        add_trends = AddTrends(monitor, detailed=False)
+        add_trends = AddTrends(monitor, CurrentVerbosity(Verbosity.MEDIUM))
 
         assert ["current", "avg_last_5", "trend_direction"] == list(
             trends_of(add_trends)["step_time_trend"]

@@ -9,6 +9,9 @@ import vlog
 callback = vlog.VerboseLoggingCallback(verbosity_level="ultra", log_file=Path("log.jsonl"))
 other = vlog.VerboseLoggingCallback(vlog.Verbosity.LOW, standard_log=True, compress="gzip")
 
+steps: int = vlog.train_with_config({"model_name": "owner/model"}, "rows.jsonl").global_step
+vlog.train_with_config(dataset=Path("rows.csv"), config={"model_name": "model"})
+
 vlog.configure("logging.yaml")
 vlog.configure({"version": 1})
 

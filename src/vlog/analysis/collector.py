@@ -1,4 +1,4 @@
-"""One run's entries, added up into its summary in bounded memory."""
+"""The course of a run, added up in bounded memory from the entries of one rank."""
 
 from __future__ import annotations
 
@@ -11,42 +11,33 @@ from vlog.analysis.fields import (
     object_at,
     seconds_between,
     text_at,
-    time_of,
     value_at,
 )
-from vlog.analysis.processes import is_alive, is_this_host
 from vlog.analysis.resource_collector import ResourceCollector
-from vlog.analysis.run_summary import Alert, EtaCheck, RunSummary, State
+from vlog.analysis.run_summary import EtaCheck, RunSummary
 from vlog.analysis.samples import Samples
 from vlog.schema import END_EVENTS, EventType
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-_MAX_NAMES = 200  # of types, levels and alerts; rubbish can have any number of them
+_MAX_NAMES = 200  # of types and levels; rubbish can have any number of them
+_MAX_DIGITS = 9  # of a number of ranks
 _MAX_STEPS = 100_000  # without a finite loss; those before them are counted and forgotten
 _NON_FINITE_LOSS = frozenset({"metrics.loss", "loss"})  # at the top level in the standard log
 _LINKS = ("resumed_from", "resumed_from_checkpoint", "restarted_from", "previous_run_id")
 _STEP_PHASES = ("data_wait_seconds", "forward_backward_seconds", "optimizer_seconds")
-KILLED = "did not end by itself: no end entry; killed, out of memory, or power loss"
 
 
-class RunCollector:
-    """The summary of one run, while its entries come in.
-
-    Attributes:
-        summary: What is known so far; complete after `finish`.
-        has_ended: Whether an end entry has come.
-    """
+class CourseCollector:
+    """The course of one run, while the entries of its lowest rank come in."""
 
     def __init__(self, run_id: str | None, rank: int | None) -> None:
-        self.summary = RunSummary(run_id=run_id, rank=rank)
-        self.has_ended = False
+        self._summary = RunSummary(run_id=run_id, rank=rank)
         self._types: Counter[str] = Counter()
         self._levels: Counter[str] = Counter()
         self._step_times = Samples()
         self._resources = ResourceCollector()
-        self._alerts: dict[tuple[str, str | None], Alert] = {}
         self._non_finite_steps: set[int] = set()
         self._training_started: str | None = None
         self._phases: dict[str, Any] = {}  # the run's own totals, the latest
@@ -55,7 +46,7 @@ class RunCollector:
 
     def add(self, entry: dict[str, Any]) -> None:
         """Take in the run's next entry."""
-        summary = self.summary
+        summary = self._summary
         summary.entries += 1
         count_name(self._types, str(entry.get("type")))
         count_name(self._levels, str(entry.get("level")))
@@ -64,33 +55,24 @@ class RunCollector:
         summary.time.last = timestamp or summary.time.last
         summary.started.pid = summary.started.pid or integer_at(entry, "pid")
         self._add_progress(entry)
-        if "alert" in entry:
-            self._add_alert(entry)
         add = self._BY_TYPE.get(str(entry.get("type")))
         if add is not None:
             add(self, entry)
 
-    def finish(self, *, is_superseded: bool) -> RunSummary:
-        """Return the summary.
-
-        Args:
-            is_superseded: Whether the run's process has begun another run since.
-        """
-        summary = self.summary
+    def finish(self) -> RunSummary:
+        """Return the summary, but for how the run ended and its alerts."""
+        summary = self._summary
         summary.types, summary.levels = dict(self._types), dict(self._levels)
-        summary.alerts = list(self._alerts.values())
         self._finish_step_time()
         summary.resources = self._resources.finish()
         self._finish_time()
         progress = summary.progress
         if progress.percent is None and progress.step is not None and progress.total_steps:
             progress.percent = max(0.0, min(100.0, 100 * progress.step / progress.total_steps))
-        if not self.has_ended:
-            self._finish_without_end(is_superseded=is_superseded)
         return summary
 
     def _add_progress(self, entry: dict[str, Any]) -> None:
-        progress = self.summary.progress
+        progress = self._summary.progress
         step, epoch = integer_at(entry, "step"), number_at(entry, "epoch")
         progress.step = step if step is not None else progress.step
         progress.epoch = epoch if epoch is not None else progress.epoch
@@ -104,40 +86,26 @@ class RunCollector:
             percent if percent is not None and 0 <= percent <= 100 else progress.percent
         )
 
-    def _add_alert(self, entry: dict[str, Any]) -> None:
-        name, subject = str(entry["alert"]), text_at(entry, "subject")
-        if (name, subject) not in self._alerts and len(self._alerts) >= _MAX_NAMES:
-            return
-        alert = self._alerts.setdefault((name, subject), Alert(name, subject))
-        alert.is_active = entry.get("type") != EventType.ALERT_RESOLVED
-        if not alert.is_active:
-            seconds = number_at(entry, "active_seconds") or 0.0
-            alert.active_seconds = (alert.active_seconds or 0.0) + seconds
-            return
-        alert.count += 1
-        alert.level = alert.level or text_at(entry, "level")
-        alert.message = alert.message or text_at(entry, "message")
-        if alert.first_step is None:
-            alert.first_step = integer_at(entry, "step")
-
     def _add_system(self, entry: dict[str, Any]) -> None:
-        started = self.summary.started
+        started = self._summary.started
         environment = object_at(entry, "environment")
         started.host = text_at(environment, "host", "hostname")
         command = value_at(environment, "command_line")
         started.command = [str(word) for word in command] if isinstance(command, list) else []
         started.versions = object_at(environment, "versions")
         started.git = object_at(environment, "git")
+        size = text_at(environment, "launcher", "world_size") or ""
+        started.world_size = int(size) if size.isdecimal() and len(size) < _MAX_DIGITS else None
         started.verbosity = text_at(entry, "logging", "verbosity_level") or started.verbosity
         started.links = {name: str(entry[name]) for name in _LINKS if entry.get(name)}
 
     def _add_training(self, entry: dict[str, Any]) -> None:
-        self.summary.model = object_at(entry, "model")
-        self.summary.dataset = object_at(entry, "dataset")
+        self._summary.model = object_at(entry, "model")
+        self._summary.dataset = object_at(entry, "dataset")
 
     def _add_start(self, entry: dict[str, Any]) -> None:
         self._training_started = text_at(entry, "timestamp")
-        progress = self.summary.progress
+        progress = self._summary.progress
         progress.total_steps = _positive(entry, "total_steps") or progress.total_steps
         progress.start_step = _positive(entry, "start_step") or 0
         progress.num_epochs = number_at(entry, "num_epochs")
@@ -157,7 +125,7 @@ class RunCollector:
         self._add_eta(entry, timing)
 
     def _add_metrics(self, entry: dict[str, Any]) -> None:
-        summary, loss = self.summary, self.summary.loss
+        summary, loss = self._summary, self._summary.loss
         metrics = object_at(entry, "metrics") or entry  # at the top level in the standard log
         rate, norm = number_at(metrics, "learning_rate"), number_at(metrics, "grad_norm")
         summary.learning_rate = rate if rate is not None else summary.learning_rate
@@ -180,7 +148,7 @@ class RunCollector:
         Returns:
             How many such steps the entry's loss is the mean of.
         """
-        step, loss = integer_at(entry, "step"), self.summary.loss
+        step, loss = integer_at(entry, "step"), self._summary.loss
         named = entry.get("non_finite_steps")
         if isinstance(named, list) and named:
             steps = {each for each in named if type(each) is int}
@@ -198,13 +166,13 @@ class RunCollector:
         return len(steps)
 
     def _add_rates(self, source: dict[str, Any]) -> None:
-        time = self.summary.time
+        time = self._summary.time
         time.samples_per_second = number_at(source, "samples_per_second") or time.samples_per_second
         time.tokens_per_second = number_at(source, "tokens_per_second") or time.tokens_per_second
 
     def _add_eta(self, entry: dict[str, Any], timing: dict[str, Any]) -> None:
         """Keep what the first step entry of the second half predicts."""
-        progress, time = self.summary.progress, self.summary.time
+        progress, time = self._summary.progress, self._summary.time
         if time.eta_check is not None or not progress.total_steps:
             return
         eta = number_at(timing, "eta_minutes")
@@ -217,7 +185,7 @@ class RunCollector:
             self._eta_at = text_at(entry, "timestamp")
 
     def _add_evaluation(self, entry: dict[str, Any]) -> None:
-        evaluations, step = self.summary.evaluations, integer_at(entry, "step")
+        evaluations, step = self._summary.evaluations, integer_at(entry, "step")
         seconds = number_at(entry, "timing", "evaluation_seconds")
         self._phase_sums["evaluation_seconds"] += seconds or 0.0
         evaluations.count += 1
@@ -227,7 +195,7 @@ class RunCollector:
             evaluations.best_loss, evaluations.best_step = loss, step
 
     def _add_checkpoint(self, entry: dict[str, Any]) -> None:
-        checkpoints = self.summary.checkpoints
+        checkpoints = self._summary.checkpoints
         seconds = number_at(entry, "timing", "checkpoint_seconds")
         self._phase_sums["checkpoint_seconds"] += seconds or 0.0
         checkpoints.count += 1
@@ -236,9 +204,7 @@ class RunCollector:
         checkpoints.total_size_mb += number_at(entry, "checkpoint", "size_mb") or 0.0
 
     def _add_end(self, entry: dict[str, Any]) -> None:
-        summary, statistics = self.summary, object_at(entry, "statistics")
-        self.has_ended = True
-        summary.state, summary.ending = _ending(entry)
+        summary, statistics = self._summary, object_at(entry, "statistics")
         summary.time.duration_seconds = number_at(statistics, "duration_seconds")
         summary.progress.samples = integer_at(statistics, "samples")
         summary.progress.tokens = integer_at(statistics, "tokens")
@@ -251,13 +217,13 @@ class RunCollector:
         overhead.monitor_cpu_seconds = number_at(source, "monitor_cpu_seconds")
         overhead.failed = integer_at(source, "failed")
         check = summary.time.eta_check
-        if check is not None and summary.state is State.COMPLETE:
+        if check is not None and entry["type"] == EventType.TRAINING_COMPLETE:
             seconds = seconds_between(self._eta_at, text_at(entry, "timestamp"))
             check.actual_minutes = None if seconds is None else seconds / 60
 
     def _fill_from_statistics(self, statistics: dict[str, Any]) -> None:
         """Take the run's own numbers where no step entries gave any: at low verbosity."""
-        loss, step_time = self.summary.loss, self.summary.time.step_time
+        loss, step_time = self._summary.loss, self._summary.time.step_time
         has_entries = loss.last is not None or loss.non_finite > 0
         count = integer_at(statistics, "non_finite_losses")
         loss.non_finite = loss.non_finite if count is None else max(count, 0)
@@ -273,14 +239,14 @@ class RunCollector:
                 setattr(step_time, name, number_at(statistics, "step_time", f"{name}_seconds"))
 
     def _finish_step_time(self) -> None:
-        times, step_time = self._step_times, self.summary.time.step_time
+        times, step_time = self._step_times, self._summary.time.step_time
         if times.count:
             step_time.count, step_time.mean = times.count, times.mean
             step_time.min, step_time.max = times.min, times.max
             step_time.median, step_time.p95 = times.quantile(0.5), times.quantile(0.95)
 
     def _finish_time(self) -> None:
-        time = self.summary.time
+        time = self._summary.time
         if time.duration_seconds is None:
             began = self._training_started or time.started
             time.duration_seconds = seconds_between(began, time.last)
@@ -289,20 +255,7 @@ class RunCollector:
         ordered = sorted(found.items(), key=lambda phase: -phase[1])
         time.phases = {name: seconds for name, seconds in ordered if seconds > 0}
 
-    def _finish_without_end(self, *, is_superseded: bool) -> None:
-        summary, started = self.summary, self.summary.started
-        began = time_of(summary.time.started)
-        if not is_this_host(started.host):
-            where = f"; it ran on {started.host}" if started.host else ""
-            summary.state, summary.ending = State.UNKNOWN, f"no end entry{where}"
-        elif (
-            started.pid and began and not is_superseded and is_alive(started.pid, began.timestamp())
-        ):
-            summary.state, summary.ending = State.RUNNING, f"process {started.pid} is alive"
-        else:
-            summary.state, summary.ending = State.ENDED_ABNORMALLY, KILLED
-
-    _BY_TYPE: ClassVar[dict[str, Callable[[RunCollector, dict[str, Any]], None]]] = {
+    _BY_TYPE: ClassVar[dict[str, Callable[[CourseCollector, dict[str, Any]], None]]] = {
         EventType.SYSTEM_INITIALIZATION: _add_system,
         EventType.TRAINING_INITIALIZATION: _add_training,
         EventType.TRAINING_START: _add_start,
@@ -323,14 +276,3 @@ def _positive(entry: dict[str, Any], name: str) -> int | None:
     """Return a count of steps; None for anything that is none."""
     value = integer_at(entry, name)
     return value if value is not None and value > 0 else None
-
-
-def _ending(entry: dict[str, Any]) -> tuple[State, str]:
-    if entry["type"] == EventType.TRAINING_COMPLETE:
-        return State.COMPLETE, "the training ended by itself"
-    if entry["type"] == EventType.TRAINING_INTERRUPTED:
-        return State.INTERRUPTED, text_at(entry, "reason") or "no reason is given"
-    kind, message = (text_at(entry, "exception", name) for name in ("type", "message"))
-    if kind is None:
-        return State.FAILED, text_at(entry, "message") or "no exception is given"
-    return State.FAILED, f"{kind}: {message}" if message else kind

@@ -28,6 +28,7 @@ class Started:
         versions: Versions of the packages by name.
         git: Branch and commit.
         links: `resumed_from` and the like: how the run is linked to others.
+        world_size: How many ranks the launcher started.
     """
 
     host: str | None = None
@@ -37,6 +38,7 @@ class Started:
     git: dict[str, Any] = field(default_factory=dict)
     verbosity: str | None = None
     links: dict[str, str] = field(default_factory=dict)
+    world_size: int | None = None
 
 
 @dataclass(slots=True)
@@ -214,6 +216,7 @@ class Alert:
         message: What it said first.
         is_active: Whether it was not over at the end.
         active_seconds: How long it lasted, as far as it was over.
+        ranks: Which ranks raised it; the rest is what the lowest of them said.
     """
 
     name: str
@@ -224,6 +227,7 @@ class Alert:
     message: str | None = None
     is_active: bool = True
     active_seconds: float | None = None
+    ranks: list[int] = field(default_factory=list)
 
 
 @dataclass(slots=True)
@@ -237,14 +241,44 @@ class Overhead:
 
 
 @dataclass(slots=True)
+class RankSummary:
+    """One rank of a run: how far it came, and how it ended.
+
+    Attributes:
+        rank: Its number; None in a log that names no rank (the standard log).
+        state: How it ended.
+        ending: In one clause, why it is in that state.
+        step: Steps done, those of earlier runs included.
+        started: Timestamp of its first entry.
+        last: Timestamp of its last entry.
+        entries: Number of its entries.
+        alerts: How many times it raised one.
+        host: Name of its host.
+        pid: Its process.
+    """
+
+    rank: int | None = None
+    state: State = State.UNKNOWN
+    ending: str = ""
+    step: int | None = None
+    started: str | None = None
+    last: str | None = None
+    entries: int = 0
+    alerts: int = 0
+    host: str | None = None
+    pid: int | None = None
+
+
+@dataclass(slots=True)
 class RunSummary:
-    """One run.
+    """One run, as its lowest rank tells it, and in `ranks` and `alerts` all of them.
 
     Attributes:
         run_id: Its name; None for entries that name no run (the standard log).
-        rank: Its rank.
-        state: How it ended.
+        rank: The lowest rank that is in the log.
+        state: How that ended.
         ending: In one clause, why it is in that state.
+        ranks: Each rank, lowest first.
         entries: Number of entries.
         types: Number of entries by `type`.
         levels: Number of entries by `level`.
@@ -256,6 +290,7 @@ class RunSummary:
     rank: int | None = None
     state: State = State.UNKNOWN
     ending: str = ""
+    ranks: list[RankSummary] = field(default_factory=list)
     entries: int = 0
     types: dict[str, int] = field(default_factory=dict)
     levels: dict[str, int] = field(default_factory=dict)

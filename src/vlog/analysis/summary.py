@@ -8,23 +8,43 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from vlog.analysis.collector import RunCollector, count_name
+from vlog.analysis.collector import count_name
 from vlog.analysis.fields import integer_at, text_at
-from vlog.reader import read
+from vlog.analysis.run_collector import RunCollector
+from vlog.family import list_family
+from vlog.reader import parse, read_lines
 from vlog.schema import EventType
-from vlog.segments import list_segments
+from vlog.segments import list_segments, log_of
 
 if TYPE_CHECKING:
     from vlog.analysis.run_summary import RunSummary
+    from vlog.lines import Line
     from vlog.reader import LogPath
+
+# What comes before a run, or from elsewhere; the standard log has no `run_id` to tell it by.
+_OF_NO_RUN = frozenset(
+    {
+        EventType.CONFIGURATION_LOADED,
+        EventType.DATASET_READY,
+        EventType.MODEL_LOADED,
+        EventType.LOG_RECORD,
+    }
+)
 
 
 @dataclass(slots=True)
 class LogFile:
-    """A file of a log and its size."""
+    """A file of a log and its size.
+
+    Attributes:
+        path: The file.
+        bytes: Its size.
+        is_segment: Whether rotation set it aside.
+    """
 
     path: str
     bytes: int
+    is_segment: bool = False
 
 
 @dataclass(slots=True)
@@ -33,7 +53,7 @@ class Summary:
 
     Attributes:
         path: The log.
-        files: Its files, oldest first.
+        files: Its files: rank by rank, the segments of each, oldest first, before its plain file.
         entries: Number of entries.
         unreadable_lines: Lines and damaged segments that were passed over; a torn last line is
             not counted.
@@ -58,7 +78,7 @@ def summarize(path: LogPath) -> Summary:
     """Return what a log says about its runs.
 
     Entries without `run_id` (of the standard log) make up runs of their own, up to each end
-    entry; an application's log records belong to none.
+    entry; an application's log records, and what comes before a run, belong to none.
 
     Args:
         path: As for `vlog.read`.
@@ -67,8 +87,8 @@ def summarize(path: LogPath) -> Summary:
         LogReadError: the log cannot be opened.
     """
     collection = _Collection(os.fsdecode(path))
-    for entry in read(path, on_problem=collection.add_problem):
-        collection.add(entry)
+    for line in read_lines(path, on_problem=collection.add_problem):
+        collection.add_line(line)
     return collection.finish()
 
 
@@ -78,30 +98,33 @@ class _Collection:
     def __init__(self, path: str) -> None:
         self._summary = Summary(path)
         self._types: Counter[str] = Counter()
-        self._collectors: dict[tuple[str | None, int], RunCollector] = {}
-        self._nameless = 0  # runs without `run_id` that have ended
+        self._runs: dict[object, RunCollector] = {}
+        self._nameless: Counter[Path] = Counter()  # runs without `run_id` that have ended, by log
 
-    def add(self, entry: dict[str, Any]) -> None:
-        """Take in the next entry."""
+    def add_line(self, line: Line) -> None:
+        """Take in the next line."""
+        try:
+            entry = parse(line.raw)
+        except ValueError:
+            self._summary.unreadable_lines += not line.is_tail and not line.raw.isspace()
+            return
         self._summary.entries += 1
         count_name(self._types, str(entry.get("type")))
         run_id, rank = text_at(entry, "run_id"), integer_at(entry, "rank")
-        if run_id is None:
-            if entry.get("type") != EventType.LOG_RECORD:
-                self._add_nameless(entry)
-            return
-        self._collector(run_id, rank or 0).add(entry)
+        if run_id is not None:
+            self._run(run_id, run_id, rank or 0).add(entry, rank or 0)
+        elif entry.get("type") not in _OF_NO_RUN:
+            self._add_nameless(log_of(line.path), entry)
 
-    def _add_nameless(self, entry: dict[str, Any]) -> None:
-        if self._collector(None, self._nameless).has_ended:
-            self._nameless += 1
-        self._collector(None, self._nameless).add(entry)
+    def _add_nameless(self, log: Path, entry: dict[str, Any]) -> None:
+        if self._run((log, self._nameless[log])).has_ended:
+            self._nameless[log] += 1
+        self._run((log, self._nameless[log])).add(entry)
 
-    def _collector(self, run_id: str | None, number: int) -> RunCollector:
-        key = (run_id, number)
-        if key not in self._collectors:
-            self._collectors[key] = RunCollector(run_id, None if run_id is None else number)
-        return self._collectors[key]
+    def _run(self, key: object, run_id: str | None = None, rank: int = 0) -> RunCollector:
+        if key not in self._runs:
+            self._runs[key] = RunCollector(run_id, rank)
+        return self._runs[key]
 
     def add_problem(self, _path: Path, _line_number: int, _reason: str, _raw: bytes) -> None:
         """Count what could not be read."""
@@ -112,14 +135,20 @@ class _Collection:
         summary = self._summary
         summary.types = dict(self._types)
         summary.files = _files(Path(summary.path))
-        later_pids: set[int | None] = set()
-        for collector in reversed(self._collectors.values()):
-            pid = collector.summary.started.pid
-            summary.runs.insert(0, collector.finish(is_superseded=pid in later_pids))
-            later_pids.add(pid)
+        superseded: set[tuple[str | None, int | None]] = set()
+        for run in reversed(self._runs.values()):
+            summary.runs.insert(0, run.finish(superseded))
+            superseded |= run.processes
         return summary
 
 
 def _files(path: Path) -> list[LogFile]:
-    paths = [*(segment.path for segment in list_segments(path)), path]
-    return [LogFile(str(each), each.stat().st_size) for each in paths if each.is_file()]
+    found = []
+    for log in list_family(path):
+        parts = [*((segment.path, True) for segment in list_segments(log)), (log, False)]
+        found += [
+            LogFile(str(part), part.stat().st_size, is_segment)
+            for part, is_segment in parts
+            if part.is_file()
+        ]
+    return found

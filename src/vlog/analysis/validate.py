@@ -1,20 +1,23 @@
-"""Whether a log is what vlog writes: every line against the schema, and no entry missing."""
+"""Whether a log is what vlog writes: every line against the schema, and no entry missing.
+
+Each file of a log is judged by itself: an entry is missing from the file of its rank.
+"""
 
 from __future__ import annotations
 
 import os
 from collections import Counter
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from vlog.analysis.checker import check
+from vlog.family import list_family
 from vlog.reader import parse, read_lines
 from vlog.schema import SCHEMA_VERSION
-from vlog.segments import list_segments
+from vlog.segments import list_segments, log_of
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     from vlog.lines import Line
     from vlog.reader import LogPath
 
@@ -38,11 +41,11 @@ class Problem:
 
 
 @dataclass(slots=True)
-class ValidationReport:
-    """What `validate` found.
+class FileReport:
+    """What `validate` found in one file and its segments.
 
     Attributes:
-        path: The log.
+        path: The file.
         lines: Lines that are not blank, a torn last one left out.
         valid: Those without a problem.
         problems: The first problems, at most as many as were asked for.
@@ -68,33 +71,97 @@ class ValidationReport:
         return self.problem_count == 0
 
 
-def validate(path: LogPath, *, max_problems: int = MAX_PROBLEMS) -> ValidationReport:
-    """Check every line of a log, in constant memory.
+@dataclass(slots=True)
+class ValidationReport:
+    """What `validate` found in a log.
 
-    A log without entries has a problem. Where the oldest segments were removed, the first run
+    Attributes:
+        path: The log.
+        files: The report of each file, that of the lowest rank first.
+        runs: Number of runs; one of several ranks counts once.
+    """
+
+    path: str
+    files: list[FileReport]
+    runs: int
+
+    @property
+    def lines(self) -> int:
+        """Lines of all files that are not blank, a torn last one left out."""
+        return sum(file.lines for file in self.files)
+
+    @property
+    def valid(self) -> int:
+        """Those without a problem."""
+        return sum(file.valid for file in self.files)
+
+    @property
+    def problems(self) -> list[Problem]:
+        """The first problems of each file."""
+        return [problem for file in self.files for problem in file.problems]
+
+    @property
+    def problem_count(self) -> int:
+        """All problems of all files."""
+        return sum(file.problem_count for file in self.files)
+
+    @property
+    def types(self) -> dict[str, int]:
+        """Number of entries by their `type`."""
+        return dict(sum((Counter(file.types) for file in self.files), Counter()))
+
+    @property
+    def torn_tails(self) -> list[Problem]:
+        """Last lines that were cut off."""
+        return [file.torn_tail for file in self.files if file.torn_tail is not None]
+
+    @property
+    def is_valid(self) -> bool:
+        """Whether no file has a problem."""
+        return self.problem_count == 0
+
+
+def validate(
+    path: LogPath, *, family: bool = True, max_problems: int = MAX_PROBLEMS
+) -> ValidationReport:
+    """Check every line of a log, in constant memory, each rank's file by itself.
+
+    A file without entries has a problem. Where the oldest segments were removed, the first run
     may begin in its middle.
 
     Args:
         path: As for `vlog.read`.
-        max_problems: How many problems are kept with their text.
+        family: As for `vlog.read`.
+        max_problems: How many problems of each file are kept with their text.
 
     Raises:
-        LogReadError: the log cannot be opened.
+        LogReadError: a file cannot be opened.
     """
-    validation = _Validation(str(os.fsdecode(path)), max_problems)
-    for line in read_lines(path, on_problem=validation.add_problem):
-        validation.add_line(line)
-    return validation.finish()
+    log = Path(os.fsdecode(path))
+    reports: list[FileReport] = []
+    run_ids: set[str] = set()
+    for file in list_family(log) if family else [log]:
+        validation = _Validation(str(file), max_problems)
+        for line in read_lines(file, family=False, on_problem=validation.add_problem):
+            validation.add_line(line)
+        reports.append(validation.finish())
+        run_ids |= validation.run_ids
+    return ValidationReport(os.fsdecode(path), reports, len(run_ids))
 
 
 class _Validation:
     """A validation under way."""
 
     def __init__(self, path: str, max_problems: int) -> None:
-        self._report = ValidationReport(path)
+        self._report = FileReport(path)
         self._max_problems = max_problems
         self._types: Counter[str] = Counter()
         self._sequences = _Sequences()
+
+    @property
+    def run_ids(self) -> set[str]:
+        """The runs so far."""
+        return self._sequences.run_ids
 
     def add_line(self, line: Line) -> None:
         """Check one line."""
@@ -132,14 +199,14 @@ class _Validation:
         if len(self._report.problems) < self._max_problems:
             self._report.problems.append(Problem(str(path), line_number, reason))
 
-    def finish(self) -> ValidationReport:
+    def finish(self) -> FileReport:
         """Return the report."""
         report = self._report
         if not report.lines and not report.problem_count:
             report.problem_count = 1
             report.problems = [Problem(report.path, 0, "no entries: the log is empty")]
         report.types = dict(self._types)
-        report.runs = self._sequences.runs
+        report.runs = len(self.run_ids)
         return report
 
 
@@ -150,9 +217,9 @@ class _Sequences:
         self._next: dict[tuple[str, int], int] = {}
 
     @property
-    def runs(self) -> int:
-        """Number of runs so far."""
-        return len({run_id for run_id, _ in self._next})
+    def run_ids(self) -> set[str]:
+        """The runs so far."""
+        return {run_id for run_id, _ in self._next}
 
     def check(self, entry: dict[str, Any], line: Line) -> list[str]:
         """Return what is wrong with an entry's place in its run."""
@@ -189,8 +256,8 @@ def _gap(first: int, behind: int, whose: str) -> str:
 
 def _follows_removed_segments(line: Line) -> bool:
     """Return whether the log's oldest segments are gone, given its first line."""
-    log_name, _, number = line.path.name.removesuffix(".zst").removesuffix(".gz").rpartition(".")
-    if not number.isdigit() or line.number != 1:
+    log = log_of(line.path)
+    if log == line.path or line.number != 1:
         return False
-    segments = list_segments(line.path.with_name(log_name))
+    segments = list_segments(log)
     return bool(segments) and segments[0].number > 1

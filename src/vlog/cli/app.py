@@ -39,7 +39,8 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
 )
 
-Log = Annotated[Path, typer.Argument(metavar="LOG", help="The log's plain file, or one segment.")]
+_LOG_HELP = "The log's plain file; one rank's file, or one segment, stands for itself alone."
+Log = Annotated[Path, typer.Argument(metavar="LOG", help=_LOG_HELP)]
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON, and nothing else.")]
 
 
@@ -147,24 +148,29 @@ def validate(
     logs: Annotated[list[Path], typer.Argument(metavar="LOG...", help="The logs to check.")],
     as_json: AsJson = False,
 ) -> None:
-    """Check every line, and that no entry is missing."""
+    """Check every line, and that no entry is missing; each rank's file by itself."""
     from vlog.analysis.validate import validate as check  # noqa: PLC0415
     from vlog.cli.validation_view import print_report  # noqa: PLC0415
 
     screen, reports, has_errors = Screen(), [], False
+    members: set[str] = set()  # files that another log stands for: of `*.jsonl`, say
     for log in logs:
+        if str(log) in members:
+            continue
         try:
-            reports.append(check(log))
+            found = check(log).files
         except LogReadError as error:
             print_error(error)
             has_errors = True
             continue
-        if not as_json:
-            print_report(screen, reports[-1])
+        reports += found
+        members |= {report.path for report in found} - {str(log)}
+        for report in found if not as_json else ():
+            print_report(screen, report)
     is_valid = all(report.is_valid for report in reports)
     if as_json:
-        found = [{**dataclasses.asdict(each), "is_valid": each.is_valid} for each in reports]
-        screen.json({"is_valid": is_valid and not has_errors, "logs": found})
+        shown = [{**dataclasses.asdict(each), "is_valid": each.is_valid} for each in reports]
+        screen.json({"is_valid": is_valid and not has_errors, "logs": shown})
     if has_errors or not is_valid:
         sys.stdout.flush()
         raise typer.Exit(UNUSABLE if has_errors else INVALID)
@@ -197,8 +203,8 @@ def tail(
     as_json: Annotated[bool, typer.Option("--json", help="The same as --raw.")] = False,
 ) -> None:
     """Print the last entries, one line each."""
-    from vlog.cli.filters import Filter  # noqa: PLC0415
     from vlog.cli.tail import Tail  # noqa: PLC0415
+    from vlog.filters import Filter  # noqa: PLC0415
 
     wanted = Filter.parse(types or [], level, verbosity)
     view = Tail(Screen(), wanted, is_raw=raw or as_json)

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from vlog.analysis.fields import integer_at, number_at, object_at, text_at, time_of
+from vlog.analysis.fields import integer_at, number_at, object_at, text_at
 from vlog.analysis.run_summary import State
+from vlog.cli.ranks_view import STATE_STYLES, moment, print_ranks, rank_names, ranks_text
 from vlog.cli.screen import Cell
 from vlog.units import NONE, duration, gigabytes, number, percent, size, whole
 
@@ -18,16 +19,9 @@ if TYPE_CHECKING:
 
     Rows = Iterator[tuple[str, Cell]]
 
-_STATE_STYLES = {
-    State.COMPLETE: "bold green",
-    State.RUNNING: "bold blue",
-    State.INTERRUPTED: "bold yellow",
-    State.FAILED: "bold red",
-    State.ENDED_ABNORMALLY: "bold red",
-    State.UNKNOWN: "bold yellow",
-}
 _VERSIONS = ("python", "vlog-training", "torch", "transformers", "trl", "cuda")
 _BAR_CELLS = 20
+_MAX_FILES = 8
 _MB = 2**20
 _JOULES_PER_KWH = 3.6e6
 
@@ -47,6 +41,7 @@ def print_summary(screen: Screen, summary: Summary, run: RunSummary | None) -> N
 def _print_run(screen: Screen, run: RunSummary) -> None:
     screen.section("Run")
     screen.pairs(_run(run))
+    print_ranks(screen, run)
     screen.section("Progress")
     screen.pairs(_progress(run))
     screen.section("Loss")
@@ -59,7 +54,7 @@ def _print_run(screen: Screen, run: RunSummary) -> None:
         screen.pairs(_resources(run))
     screen.section("Alerts")
     if run.alerts:
-        screen.pairs(_alert(alert) for alert in run.alerts)
+        screen.pairs(_alert(alert, run) for alert in run.alerts)
     else:
         screen.line(Cell("  none", "green"))
 
@@ -72,10 +67,10 @@ def _print_runs(screen: Screen, summary: Summary, focus: RunSummary | None) -> N
         [
             [
                 Cell(run.run_id or NONE, "bold" if run is focus else ""),
-                Cell(_moment(run.time.started)),
+                Cell(moment(run.time.started)),
                 Cell(_out_of(run.progress.step, run.progress.total_steps)),
                 Cell(number(run.loss.last)),
-                Cell(run.state, _STATE_STYLES[run.state]),
+                Cell(run.state, STATE_STYLES[run.state]),
             ]
             for run in summary.runs
         ],
@@ -84,21 +79,17 @@ def _print_runs(screen: Screen, summary: Summary, focus: RunSummary | None) -> N
 
 def _run(run: RunSummary) -> Rows:
     started = run.started
-    yield "state", Cell(run.state.upper(), _STATE_STYLES[run.state])
+    yield "state", Cell(run.state.upper(), STATE_STYLES[run.state])
     yield "", Cell(run.ending)
-    if run.run_id is not None:
-        rank = f", rank {run.rank}" if run.rank else ""
-        yield "run", Cell(f"{run.run_id}{rank}")
-    for name, value in started.links.items():
-        yield name.replace("_", " "), Cell(value)
+    yield from _names(run)
     host = f" on {started.host}" if started.host else ""
-    yield "started", Cell(f"{_moment(run.time.started)}{host}")
+    yield "started", Cell(f"{moment(run.time.started)}{host}")
     last = (
         "last entry"
         if run.state in (State.RUNNING, State.ENDED_ABNORMALLY, State.UNKNOWN)
         else "ended"
     )
-    yield last, Cell(_moment(run.time.last))
+    yield last, Cell(moment(run.time.last))
     if started.command:
         yield "command", Cell(" ".join(started.command))
     versions = [
@@ -117,6 +108,16 @@ def _run(run: RunSummary) -> Rows:
             yield f"{name} data", Cell(_dataset(dataset))
     if started.verbosity:
         yield "verbosity", Cell(started.verbosity)
+
+
+def _names(run: RunSummary) -> Rows:
+    if run.run_id is not None:
+        rank = f", rank {run.rank}" if run.rank and len(run.ranks) == 1 else ""
+        yield "run", Cell(f"{run.run_id}{rank}")
+    if len(run.ranks) > 1 or (run.started.world_size or 1) > 1:
+        yield "ranks", Cell(ranks_text(run))
+    for name, value in run.started.links.items():
+        yield name.replace("_", " "), Cell(value)
 
 
 def _model(model: dict[str, Any]) -> str:
@@ -264,7 +265,7 @@ def _range(values: Range, unit: Any) -> str:
     return f"mean {unit(values.mean)}, peak {unit(values.peak)}"
 
 
-def _alert(alert: Alert) -> tuple[str, Cell]:
+def _alert(alert: Alert, run: RunSummary) -> tuple[str, Cell]:
     times = f"{alert.count} times, first " if alert.count > 1 else ""
     step = (
         f"at step {alert.first_step}" if alert.first_step is not None else "before the first step"
@@ -275,17 +276,26 @@ def _alert(alert: Alert) -> tuple[str, Cell]:
         over, style = f"over after {duration(alert.active_seconds)}", ""
     message = f": {alert.message}" if alert.message else ""
     name = f"{alert.name} ({alert.subject})" if alert.subject else alert.name
-    return name, Cell(f"{times}{step}, {over}{message}", style)
+    ranks = f"{rank_names(alert.ranks)}: " if len(run.ranks) > 1 else ""
+    return name, Cell(f"{ranks}{times}{step}, {over}{message}", style)
 
 
 def _files(summary: Summary, run: RunSummary | None) -> Rows:
-    for file in summary.files[-1:]:
-        yield "log", Cell(f"{file.path} ({size(file.bytes)})")
-    if len(summary.files) > 1:
-        older = summary.files[:-1]
-        total = sum(file.bytes for file in older)
-        yield "segments", Cell(f"{len(older)} older, from {older[0].path} ({size(total)})")
-    yield "entries", Cell(whole(summary.entries))
+    plain = [file for file in summary.files if not file.is_segment]
+    for place, file in enumerate(plain[:_MAX_FILES]):
+        yield "" if place else "log", Cell(f"{file.path} ({size(file.bytes)})")
+    if len(plain) > _MAX_FILES:
+        left_out = plain[_MAX_FILES:]
+        total = sum(file.bytes for file in left_out)
+        yield "", Cell(f"and {whole(len(left_out))} more ({size(total)})")
+    segments = [file for file in summary.files if file.is_segment]
+    if segments:
+        total = sum(file.bytes for file in segments)
+        yield "segments", Cell(f"{len(segments)} older, from {segments[0].path} ({size(total)})")
+    whose = ""
+    if run is not None and len(run.ranks) > 1:
+        whose = f"; rank {run.rank} has in this run:"
+    yield "entries", Cell(f"{whole(summary.entries)}{whose}")
     if summary.unreadable_lines:
         unreadable = f"{whole(summary.unreadable_lines)} lines; `vlog validate` names them"
         yield "unreadable", Cell(unreadable, "yellow")
@@ -303,8 +313,3 @@ def _at_step(value: float | None, step: int | None) -> str:
 
 def _out_of(done: int | None, total: int | None) -> str:
     return f"{whole(done)} of {whole(total)}" if total else whole(done)
-
-
-def _moment(timestamp: str | None) -> str:
-    when = time_of(timestamp)
-    return timestamp or NONE if when is None else f"{when:%Y-%m-%d %H:%M:%S}"

@@ -10,19 +10,22 @@ from typing import TYPE_CHECKING, Any
 
 from vlog.analysis.fields import integer_at, number_at, text_at, time_of
 from vlog.cli.screen import Cell, Screen, print_note
+from vlog.family import list_family, telling_fields
 from vlog.reader import growing_lines, parse, read_lines
 from vlog.units import duration, number, percent
 from vlog.visible import visible_line
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Iterable, Iterator, Sequence
     from pathlib import Path
 
-    from vlog.cli.filters import Filter
+    from vlog.family import FamilyLines
+    from vlog.filters import Filter
     from vlog.lines import Line
 
 POLL_SECONDS = 0.2
 _SPARE_LINES = 20
+_TELLING_CELLS = {"rank": 7, "pid": 11}
 _LEVEL_STYLES = {"DEBUG": "dim", "INFO": "green", "WARNING": "yellow", "ERROR": "bold red"}
 
 
@@ -37,23 +40,30 @@ class Tail:
         self.unreadable = 0
         self._screen = screen
         self._wanted = wanted
+        self._telling: tuple[str, ...] = ()  # the fields that tell the log's files apart
         self._print = self._print_raw if is_raw else self._print_pretty
 
     def show(self, path: Path, count: int) -> None:
         """Print the last `count` entries."""
+        self._telling = telling_fields(list_family(path))
         self._print_last(read_lines(path, on_problem=self._add_problem), count)
 
     def follow(self, path: Path, count: int) -> None:
         """Print the last `count` entries, then every new one, without an end."""
         log = growing_lines(path, on_problem=self._add_problem)
-        if not path.exists():
+        if not any(file.exists() for file in list_family(path)):
             print_note(f"waiting for {path}: Ctrl-C ends it.")
-        self._print_last(log.poll(), count)
+        self._print_last(self._poll(log), count)
         while True:
             sys.stdout.flush()
             time.sleep(POLL_SECONDS)
-            for line, entry in self._entries(log.poll()):
+            for line, entry in self._entries(self._poll(log)):
                 self._print(line.raw, entry)
+
+    def _poll(self, log: FamilyLines) -> Iterator[Line]:
+        lines = log.poll()
+        self._telling = telling_fields(log.files)  # a file may have come
+        return lines
 
     def _print_last(self, lines: Iterable[Line], count: int) -> None:
         if self._wanted.accepts_all:
@@ -83,15 +93,22 @@ class Tail:
             sys.stdout.buffer.write(raw if raw.endswith(b"\n") else raw + b"\n")
 
     def _print_pretty(self, _raw: bytes, entry: dict[str, Any]) -> None:
-        self._screen.line(*pretty_line(entry))
+        self._screen.line(*pretty_line(entry, self._telling))
 
 
-def pretty_line(entry: dict[str, Any]) -> Iterator[Cell]:
-    """Yield the parts of an entry's line: time, level, tier, step, message, numbers."""
+def pretty_line(entry: dict[str, Any], telling: Sequence[str] = ()) -> Iterator[Cell]:
+    """Yield the parts of an entry's line: time, level, tier, step, message, numbers.
+
+    Args:
+        entry: The entry.
+        telling: Fields whose values stand before its step: from which of the log's files it is.
+    """
     level, step = _short(entry, "level"), integer_at(entry, "step")
     yield Cell(f"{_clock_time(text_at(entry, 'timestamp'))}  ", "dim")
     yield Cell(f"{level:<7}  ", _LEVEL_STYLES.get(level, "magenta"))
     yield Cell(f"{_short(entry, 'verbosity'):<6}  ", "dim")
+    for name in telling:
+        yield Cell(f"{f'{name} {_short(entry, name)}':<{_TELLING_CELLS[name]}}  ", "magenta")
     yield Cell(f"{'' if step is None else step:>6}  ", "cyan")
     message = str(entry.get("message") or entry.get("type") or "")
     yield Cell(message)

@@ -8,13 +8,13 @@ from vlog.cli.screen import Cell, Screen
 from vlog.units import whole
 
 if TYPE_CHECKING:
-    from vlog.analysis.validate import ValidationReport
+    from vlog.analysis.validate import FileReport
 
 _LINES_IN_SIGHT = 10  # above it, the verdict may have scrolled away: it is repeated
 _MAX_REASON = 500  # characters; a line of rubbish can be quoted at any length
 
 
-def print_report(screen: Screen, report: ValidationReport) -> None:
+def print_report(screen: Screen, report: FileReport) -> None:
     """Print a verdict on one line, then each problem on a line of its own."""
     lines = f"{whole(report.valid)} of {whole(report.lines)} lines are valid"
     if report.is_valid:

@@ -8,7 +8,7 @@ from __future__ import annotations
 from vlog.describe.checkpoint import describe_checkpoint
 from vlog.describe.dataset import count_batch, describe_dataset, describe_structure
 from vlog.describe.environment import describe_environment
-from vlog.describe.exception import describe_exception
+from vlog.describe.exception import describe_exception, described
 from vlog.describe.model import describe_model
 
 __all__ = [
@@ -19,4 +19,5 @@ __all__ = [
     "describe_exception",
     "describe_model",
     "describe_structure",
+    "described",
 ]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from contextlib import suppress
 from typing import Any
 
@@ -82,21 +82,30 @@ def describe_structure(value: Any) -> Any:
 def count_batch(batch: Any) -> dict[str, int]:
     """Return the counts of a batch, from its shapes alone.
 
+    Args:
+        batch: A dict or sequence of tensors, or one tensor.
+
     Returns:
-        `samples` (first dimension) and `tokens` (elements of `input_ids`, padding included), as
-        far as they can be told.
+        `samples` (first dimension of the first tensor) and `tokens` (elements of `input_ids`,
+        padding included), as far as they can be told.
     """
     found: dict[str, int] = {}
-    if isinstance(batch, Mapping):
-        for value in batch.values():
-            shape = getattr(value, "shape", None)
-            if shape:
-                found["samples"] = int(shape[0])
-                break
-        tokens = getattr(batch.get("input_ids"), "numel", None)
-        if tokens is not None:
-            found["tokens"] = int(tokens())
+    for part in _parts(batch):
+        shape = getattr(part, "shape", None)
+        if shape:
+            found["samples"] = int(shape[0])
+            break
+    ids = batch.get("input_ids") if isinstance(batch, Mapping) else None
+    tokens = getattr(ids, "numel", None)
+    if tokens is not None:
+        found["tokens"] = int(tokens())
     return found
+
+
+def _parts(batch: Any) -> Iterable[Any]:
+    if isinstance(batch, Mapping):
+        return batch.values()
+    return batch if isinstance(batch, (list, tuple)) else (batch,)
 
 
 def _content(sample: Any) -> Any:

@@ -1,8 +1,9 @@
-"""What was raised, as text; an exception may raise again while it is being described."""
+"""What was raised, as text; and descriptions that raise."""
 
 from __future__ import annotations
 
 import traceback
+from typing import Any
 
 
 def describe_exception(error: BaseException) -> dict[str, str]:
@@ -16,3 +17,12 @@ def describe_exception(error: BaseException) -> dict[str, str]:
         "message": message,
         "stack": "".join(traceback.format_exception(error)),
     }
+
+
+def described(describe: Any, *args: Any, **options: Any) -> dict[str, Any]:
+    """Return what `describe` says, or why it cannot: that must cost no other part of an entry."""
+    try:
+        result: dict[str, Any] = describe(*args, **options)
+    except Exception as error:  # noqa: BLE001 - other people's objects may raise anything
+        return {"not_described": f"{type(error).__name__}: {error}"}
+    return result

@@ -23,6 +23,7 @@ from vlog.handlers.painter import DIM, Line, Painter, Shown, clock_time
 from vlog.handlers.terminal import Part
 from vlog.record import entry_of
 from vlog.redaction import redact_text
+from vlog.schema import EventType
 from vlog.visible import visible
 
 if TYPE_CHECKING:
@@ -81,7 +82,7 @@ class ConsoleHandler(logging.Handler):
         self._guard = threading.RLock()  # a signal handler may come in between
         self._hurry = threading.Event()
         self._thread: threading.Thread | None = None
-        self._runs = 0
+        self._runs = self._interrupted_runs = 0
         self._waiting: list[Line] = []
         self._dropped = 0
         self._finishing: list[threading.Event] = []
@@ -152,6 +153,7 @@ class ConsoleHandler(logging.Handler):
         """End a run: show what waits and how far it came, within half a second at most."""
         with self._guard:
             if not self._runs:
+                self._interrupted_runs = max(self._interrupted_runs - 1, 0)
                 return
             self._runs -= 1
             thread, is_last = self._thread, self._runs == 0
@@ -168,9 +170,16 @@ class ConsoleHandler(logging.Handler):
     def close(self) -> None:
         """End all runs. What comes later is shown as it comes."""
         with self._guard:
-            self._runs = min(self._runs, 1)
+            self._interrupted_runs, self._runs = self._runs, min(self._runs, 1)
         self.finish()
         super().close()
+
+    def reopen(self) -> None:
+        """Go on with the runs that were shown at `close`: a dictConfig closes all handlers."""
+        with self._guard:
+            runs, self._interrupted_runs = self._interrupted_runs, 0
+        for _ in range(runs):
+            self.start()
 
     def _put(self, lines: list[Line]) -> None:
         with self._guard:
@@ -212,7 +221,7 @@ class ConsoleHandler(logging.Handler):
     def _lines(self, record: logging.LogRecord) -> list[Line]:
         entry = entry_of(record)
         is_severe = record.levelno >= logging.WARNING
-        if entry is not None and entry.get("verbosity") != "low" and not is_severe:
+        if entry is not None and not _is_for_people(entry, is_severe=is_severe):
             return []
         redact = redact_text if entry is None else str
         head: Line = ()
@@ -235,6 +244,13 @@ def _check_options(stream: object, live: object) -> None:
         raise ConfigurationError(
             f"live is {live!r}. Expected True, False, or None for: on a terminal."
         )
+
+
+def _is_for_people(entry: dict[str, Any], *, is_severe: bool) -> bool:
+    """Return whether an entry is shown: what a run took from another logger, that logger shows."""
+    if entry["type"] == EventType.LOG_RECORD:
+        return "run_id" not in entry
+    return is_severe or entry.get("verbosity") == "low"
 
 
 def _mark(record: logging.LogRecord) -> tuple[Part, ...]:

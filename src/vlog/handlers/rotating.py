@@ -29,6 +29,7 @@ from vlog.handlers.error_log import (
 from vlog.handlers.files import MODE, check_writable, open_for_append
 from vlog.handlers.formatters import JsonlFormatter
 from vlog.handlers.keeper import SegmentKeeper
+from vlog.ranks import process_rank, rank_path
 from vlog.schema import MB
 from vlog.segments import COMPRESSED_SUFFIX, COMPRESSIONS, list_segments, segment_path
 
@@ -43,9 +44,10 @@ _CLOSE_SECONDS = 5.0  # how long closing waits for a compression that is under w
 class RotatingJsonlHandler(ConcurrentRotatingFileHandler):  # type: ignore[misc]  # untyped base
     """Append one line of JSON per record to a file that this process alone writes.
 
-    The file is opened, and owned by a lock, from the first record until `close`. If another
-    process owns it, this one writes `<name>.pid<number>.jsonl` beside it and says so in the error
-    log. What is there already is never truncated: a torn last line is closed by a newline.
+    Rank 3 of a distributed training writes `<name>.rank3.jsonl`. The file is opened, and owned by
+    a lock, from the first record until `close`. If another process owns it, this one writes
+    `<name>.pid<number>.jsonl` beside it and says so in the error log. What is there already is
+    never truncated: a torn last line is closed by a newline.
 
     Args:
         filename: Path of the log.
@@ -71,8 +73,9 @@ class RotatingJsonlHandler(ConcurrentRotatingFileHandler):  # type: ignore[misc]
         report: Callable[[str, BaseException | None], None] | None = None,
     ) -> None:
         _check_options(max_mb, total_mb, compress)
-        self._wanted = Path(os.path.abspath(filename))  # noqa: PTH100 - links stay links
-        _check_name(self._wanted)
+        self._plain = Path(os.path.abspath(filename))  # noqa: PTH100 - links stay links
+        _check_name(self._plain)
+        self._wanted = rank_path(self._plain, process_rank())
         check_writable(self._wanted)
         super().__init__(
             str(self._wanted), maxBytes=int(max_mb * MB), backupCount=1, encoding="utf-8"
@@ -159,6 +162,7 @@ class RotatingJsonlHandler(ConcurrentRotatingFileHandler):  # type: ignore[misc]
 
     def _claim(self) -> None:
         """Own the wanted file, or one beside it that nobody owns."""
+        self._wanted = rank_path(self._plain, process_rank())  # a launcher may have forked since
         unlockable: BaseException | None = None
         for path in _candidates(self._wanted):
             self.baseFilename = str(path)

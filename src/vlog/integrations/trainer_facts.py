@@ -6,7 +6,7 @@ import math
 import os
 from typing import Any
 
-from vlog.describe import describe_dataset, describe_model
+from vlog.describe import describe_dataset, describe_model, described
 from vlog.schema import GB, MB
 from vlog.timing import Schedule
 
@@ -96,19 +96,11 @@ def initialization_of(
     A part that cannot be described says why, and costs no other part.
     """
     return {
-        "arguments": _described(args.to_dict),
-        "model": _described(describe_model, model),
+        "arguments": described(args.to_dict),
+        "model": described(describe_model, model),
         "dataset": {
-            name: _described(describe_dataset, data, with_content=with_content)
+            name: described(describe_dataset, data, with_content=with_content)
             for name, data in datasets.items()
             if data is not None
         },
     }
-
-
-def _described(describe: Any, *args: Any, **options: Any) -> dict[str, Any]:
-    try:
-        result: dict[str, Any] = describe(*args, **options)
-    except Exception as error:  # noqa: BLE001 - other people's objects may raise anything
-        return {"not_described": f"{type(error).__name__}: {error}"}
-    return result

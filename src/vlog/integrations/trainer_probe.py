@@ -1,4 +1,4 @@
-"""What no hook of the Trainer gives: exceptions, batches, the wait for them, and true losses.
+"""What no hook of the Trainer gives: exceptions, batches, the wait for them, and their losses.
 
 Three methods of the one Trainer instance are wrapped. No class is patched, the Trainer is held by a
 weak reference only, and no tensor is read that is not in the host's memory already.
@@ -9,14 +9,12 @@ from __future__ import annotations
 import inspect
 import sys
 import weakref
-from collections import deque
 from typing import TYPE_CHECKING, Any, Protocol
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
 _MAX_FRAMES = 12
-_MAX_PENDING = 1_000
 
 
 class Listener(Protocol):
@@ -123,39 +121,3 @@ def _wrap_method(
     # Batch-size finders look at the signature to call the loop.
     wrapped.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
     setattr(trainer, name, wrapped)
-
-
-class LossProbe:
-    """The true losses, in order, as soon as they can be had without waiting for a device.
-
-    A loss in the host's memory is had at once. One on a CUDA device is copied to pinned memory
-    behind the work that is queued there, and delivered once its event has passed. On any other
-    device it could only be read by waiting, so it is not.
-
-    Args:
-        deliver: Told of each loss, with its step.
-    """
-
-    def __init__(self, deliver: Callable[[int, float], None]) -> None:
-        self._deliver = deliver
-        self._pending: deque[tuple[int, Any, Any]] = deque(maxlen=_MAX_PENDING)
-
-    def observe(self, step: int, loss: Any) -> None:
-        """Take the loss of a micro-batch of `step`."""
-        torch = sys.modules.get("torch")
-        if torch is None or not isinstance(loss, torch.Tensor) or loss.numel() != 1:
-            return
-        if loss.device.type == "cpu":
-            self._deliver(step, float(loss.detach()))
-        elif loss.device.type == "cuda":
-            host = torch.empty((), dtype=loss.dtype, pin_memory=True)
-            host.copy_(loss.detach().reshape(()), non_blocking=True)
-            passed = torch.cuda.Event()
-            passed.record(torch.cuda.current_stream(loss.device))
-            self._pending.append((step, host, passed))
-
-    def collect(self) -> None:
-        """Deliver what has arrived; never wait for what has not."""
-        while self._pending and self._pending[0][2].query():
-            step, host, _ = self._pending.popleft()
-            self._deliver(step, float(host))

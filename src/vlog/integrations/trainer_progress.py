@@ -6,7 +6,7 @@ import weakref
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from vlog.handlers import ConsoleHandler
+    from vlog.output import Output
 
 # By name: the one for notebooks cannot be imported without IPython.
 _THEIRS = frozenset({"ProgressCallback", "PrinterCallback", "NotebookProgressCallback"})
@@ -16,12 +16,12 @@ class TrainerProgress:
     """Take the place of what a Trainer shows while it trains, or stand back behind it.
 
     Args:
-        console: Ours; None without one.
+        output: Has our console, if there is one.
         takes_its_place: Whether the Trainer's is taken out for the run.
     """
 
-    def __init__(self, console: ConsoleHandler | None, *, takes_its_place: bool) -> None:
-        self._console = console
+    def __init__(self, output: Output, *, takes_its_place: bool) -> None:
+        self._output = output
         self._takes_its_place = takes_its_place
         # One for each run that is open: the Trainer, and what was taken out of which places.
         self._runs: list[tuple[Any, list[tuple[int, Any]]]] = []
@@ -36,13 +36,14 @@ class TrainerProgress:
         places: list[tuple[int, Any]] = []
         callbacks = [] if trainer is None else trainer.callback_handler.callbacks
         theirs = [(place, each) for place, each in enumerate(callbacks) if _is_theirs(each)]
-        if self._console is not None and theirs:
+        console = self._output.console
+        if console is not None and theirs:
             if self._takes_its_place and not is_late:
                 places = theirs
                 for _, callback in theirs:
                     callbacks.remove(callback)
             else:
-                self._console.stand_back()
+                console.stand_back()
         self._runs.append((_nobody if trainer is None else weakref.ref(trainer), places))
 
     def end(self) -> None:

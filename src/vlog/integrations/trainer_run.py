@@ -10,6 +10,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from vlog.describe import count_batch, describe_structure
+from vlog.device_values import DeviceValues
 from vlog.integrations.trainer_facts import (
     batch_of,
     checkpoint_path,
@@ -18,7 +19,6 @@ from vlog.integrations.trainer_facts import (
     schedule_of,
     skips_batches,
 )
-from vlog.integrations.trainer_probe import LossProbe
 from vlog.redaction import redact_text
 from vlog.schema import EventType
 from vlog.timing import (
@@ -54,7 +54,7 @@ class TrainerRun:
         self.is_announced = is_announced
         self.is_set_up = False
         self._mark = recorder.ledger.mark
-        self._losses = LossProbe(recorder.observe_loss)
+        self._losses = DeviceValues(lambda step, loss, _: recorder.observe_loss(step, loss))
         self._batch: dict[str, int] = {}
         self._learning_rate: float | None = None
         self._final_metrics: dict[str, Any] = {}

@@ -6,7 +6,6 @@ boundary that nothing of vlog passes.
 
 from __future__ import annotations
 
-import functools
 import weakref
 from typing import TYPE_CHECKING, Any
 
@@ -30,26 +29,26 @@ if int(_version.partition(".")[0]) < 5:
 from vlog import endings
 from vlog.describe import describe_environment, describe_model
 from vlog.handlers.error_log import tell_stderr
+from vlog.integrations.guard import guarded
 from vlog.integrations.trainer_facts import checkpoint_path
 from vlog.integrations.trainer_probe import find_trainer, wrap_trainer
 from vlog.integrations.trainer_progress import TrainerProgress
 from vlog.integrations.trainer_run import TrainerRun
-from vlog.interrupts import deferred_signals
 from vlog.lineage import find_checkpoint_run
-from vlog.options import Options, Recording
+from vlog.options import DEFAULT_VERBOSITY, Options, Recording
 from vlog.output import DEFAULT_LOG_FILE
 from vlog.own_entry import own_entry
 from vlog.resources import default_sources, measure_once
 from vlog.run_log import record_alone
 from vlog.schema import EventType
+from vlog.verbosity import Verbosity
+from vlog.verbosity_request import VerbosityRequest
 
 if TYPE_CHECKING:
     import os
     from collections.abc import Callable
     from pathlib import Path
     from typing import Unpack
-
-    from vlog.verbosity import Verbosity
 
 __all__ = ["VerboseLoggingCallback"]
 
@@ -61,22 +60,6 @@ _NOT_COPIED = ("clock", "sources")
 _UNWRAPPED = "exceptions that the caller catches, batches, hidden losses: wrap_trainer is off"
 
 
-def _guarded(method: Callable[..., None]) -> Callable[..., None]:
-    """Let nothing out of `method`: what it raises is reported, and its time is vlog's."""
-
-    @functools.wraps(method)
-    def safe(self: VerboseLoggingCallback, *args: Any, **kwargs: Any) -> None:
-        with deferred_signals:
-            try:
-                method(self, *args, **kwargs)
-            except Exception as error:  # noqa: BLE001 - this is the boundary to the training
-                self._report(f"{method.__name__} failed", error)
-            if self._run is not None:
-                self._run.recorder.ledger.leave()
-
-    return safe
-
-
 def _handed_on(name: str) -> Callable[..., None]:
     """Return the hook `on_<name>`, which hands what it is told to the run, if one is open."""
 
@@ -86,7 +69,7 @@ def _handed_on(name: str) -> Callable[..., None]:
 
     hook.__name__ = f"on_{name}"
     hook.__doc__ = getattr(TrainerRun, name).__doc__
-    return _guarded(hook)
+    return guarded(hook)
 
 
 class VerboseLoggingCallback(TrainerCallback):  # type: ignore[misc]  # untyped base
@@ -113,7 +96,7 @@ class VerboseLoggingCallback(TrainerCallback):  # type: ignore[misc]  # untyped 
 
     def __init__(
         self,
-        verbosity_level: str | Verbosity = "high",
+        verbosity_level: str | Verbosity = DEFAULT_VERBOSITY,
         log_file: str | os.PathLike[str] | None = DEFAULT_LOG_FILE,
         *,
         log_sample_content: bool = False,
@@ -135,7 +118,7 @@ class VerboseLoggingCallback(TrainerCallback):  # type: ignore[misc]  # untyped 
         }
         self._output = self._recording.output
         takes_its_place = bool(options.get("console"))
-        self._progress = TrainerProgress(self._output.console, takes_its_place=takes_its_place)
+        self._progress = TrainerProgress(self._output, takes_its_place=takes_its_place)
         self._report = self._output.report
         self._log_sample_content = log_sample_content
         self._wraps_trainer = wrap_trainer
@@ -149,6 +132,31 @@ class VerboseLoggingCallback(TrainerCallback):  # type: ignore[misc]  # untyped 
     def log_file(self) -> Path | None:
         """The file of the log; differs from the wanted one if another process writes that."""
         return self._output.log_file
+
+    def set_verbosity(self, verbosity_level: str | Verbosity, steps: int | None = None) -> None:
+        """Write at another verbosity from now on; while no run goes on, in the runs to come.
+
+        Args:
+            verbosity_level: `"low"`, `"medium"`, `"high"` or `"ultra"`.
+            steps: For how many steps of the run; None for the rest of it.
+
+        Raises:
+            ConfigurationError: one of them cannot be used.
+        """
+        wish = VerbosityRequest(Verbosity.parse(verbosity_level), steps)
+        if self._run is not None:
+            self._run.recorder.set_verbosity(wish)
+        else:
+            self._recording.set_verbosity(wish.verbosity)
+
+    def report_fault(self, what: str, error: BaseException) -> None:
+        """Tell the error log; see `vlog.integrations.guard`."""
+        self._report(what, error)
+
+    def leave(self) -> None:
+        """Say that the time since the last mark was vlog's own."""
+        if self._run is not None:
+            self._run.recorder.ledger.leave()
 
     def __getstate__(self) -> dict[str, Any]:
         """Return the arguments: a copy in another process records for itself."""
@@ -181,7 +189,7 @@ class VerboseLoggingCallback(TrainerCallback):  # type: ignore[misc]  # untyped 
         self._last_run_id, self._out_of_memory_run_id = recorder.run_id, None
         return self._run
 
-    @_guarded
+    @guarded
     def loop_begins(self, resume_from_checkpoint: str | None) -> None:
         """Begin a run before its set-up, so that an error in that is recorded too."""
         self._progress.begin(find_trainer(self))
@@ -197,14 +205,14 @@ class VerboseLoggingCallback(TrainerCallback):  # type: ignore[misc]  # untyped 
         self._progress.end()
         return run
 
-    @_guarded
+    @guarded
     def loop_returned(self) -> None:
         """Close the run; `on_train_end` has ended it already, unless somebody kept that away."""
         run = self._pop_run()
         if run is not None:
             run.recorder.interrupt("the training loop ended without on_train_end")
 
-    @_guarded
+    @guarded
     def loop_raised(self, error: BaseException) -> None:
         """End the run by what the training raised."""
         run = self._pop_run()
@@ -215,19 +223,19 @@ class VerboseLoggingCallback(TrainerCallback):  # type: ignore[misc]  # untyped 
             self._out_of_memory_run_id = run.recorder.run_id
         endings.end_by(run.recorder, error)
 
-    @_guarded
+    @guarded
     def batches_wanted(self) -> None:
         """Hand it to the run."""
         if self._run is not None:
             self._run.batches_wanted()
 
-    @_guarded
+    @guarded
     def micro_batch_begins(self) -> None:
         """Hand it to the run."""
         if self._run is not None:
             self._run.micro_batch_begins()
 
-    @_guarded
+    @guarded
     def micro_batch_ended(self, inputs: Any, loss: Any) -> None:
         """Hand it to the run."""
         if self._run is not None:
@@ -244,7 +252,7 @@ class VerboseLoggingCallback(TrainerCallback):  # type: ignore[misc]  # untyped 
     on_save = _handed_on("save")
     on_epoch_end = _handed_on("epoch_end")
 
-    @_guarded
+    @guarded
     def on_init_end(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
         """Find the Trainer that is being constructed, and wrap it."""
         trainer = find_trainer(self)
@@ -256,7 +264,7 @@ class VerboseLoggingCallback(TrainerCallback):  # type: ignore[misc]  # untyped 
             wrap_trainer(trainer, self)
             self._wrapped.add(trainer)
 
-    @_guarded
+    @guarded
     def on_train_begin(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
         """Write what the run is made of, and its start."""
         run = self._run
@@ -279,7 +287,7 @@ class VerboseLoggingCallback(TrainerCallback):  # type: ignore[misc]  # untyped 
             with_content=self._log_sample_content,
         )
 
-    @_guarded
+    @guarded
     def on_train_end(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
         """Write `training_complete`."""
         run = self._run
@@ -288,7 +296,7 @@ class VerboseLoggingCallback(TrainerCallback):  # type: ignore[misc]  # untyped 
             if not run.is_announced:
                 self._pop_run()
 
-    @_guarded
+    @guarded
     def on_evaluate(
         self, args: Any, state: Any, control: Any, metrics: Any = None, **kwargs: Any
     ) -> None:
@@ -328,7 +336,7 @@ class VerboseLoggingCallback(TrainerCallback):  # type: ignore[misc]  # untyped 
         """Return what `training_initialization` says of `model`."""
         return describe_model(model)
 
-    @_guarded
+    @guarded
     def _write_log(self, log_entry: dict[str, Any]) -> None:
         """Write an entry of the caller's.
 

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 
     from vlog.clock import Clock
     from vlog.resources import Missing, Monitor
+    from vlog.verbosity import CurrentVerbosity
 
 _EVERY_STEPS = {Verbosity.MEDIUM: 5, Verbosity.HIGH: 1, Verbosity.ULTRA: 1}
 
@@ -30,18 +31,19 @@ class AddResources:
         verbosity: The run's.
     """
 
-    def __init__(self, monitor: Monitor, clock: Clock, verbosity: Verbosity) -> None:
+    def __init__(self, monitor: Monitor, clock: Clock, verbosity: CurrentVerbosity) -> None:
         self._monitor = monitor
         self._clock = clock
-        self._every_steps = _EVERY_STEPS.get(verbosity, 0)
+        self._verbosity = verbosity
         self._missing: Mapping[str, Missing] = {}
 
     def __call__(self, _logger: Any, _method: str, event_dict: EventDict) -> EventDict:
         """Return `event_dict` with the reading, if it is a step's turn and there is one."""
-        if event_dict["type"] != EventType.TRAINING_STEP_COMPLETE or not self._every_steps:
+        if event_dict["type"] != EventType.TRAINING_STEP_COMPLETE:
             return event_dict
+        every_steps = _EVERY_STEPS.get(self._verbosity.value, 0)
         reading = self._monitor.latest
-        if reading is not None and event_dict["step"] % self._every_steps == 0:
+        if reading is not None and every_steps and event_dict["step"] % every_steps == 0:
             event_dict["resource_usage"] = reading
             age = self._clock.monotonic() - reading.taken
             event_dict["resource_age_seconds"] = round(max(age, 0.0), 3)

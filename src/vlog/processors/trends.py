@@ -6,11 +6,13 @@ from typing import TYPE_CHECKING, Any
 
 from vlog.schema import EventType
 from vlog.trends import Trend
+from vlog.verbosity import Verbosity
 
 if TYPE_CHECKING:
     from structlog.typing import EventDict
 
     from vlog.resources import Monitor, Reading
+    from vlog.verbosity import CurrentVerbosity
 
 
 class AddTrends:
@@ -21,12 +23,12 @@ class AddTrends:
 
     Args:
         monitor: Where readings come from.
-        detailed: Whether to add the window, its extremes and its slope.
+        verbosity: The run's: from high on, the window, its extremes and its slope are added.
     """
 
-    def __init__(self, monitor: Monitor, *, detailed: bool) -> None:
+    def __init__(self, monitor: Monitor, verbosity: CurrentVerbosity) -> None:
         self._monitor = monitor
-        self._detailed = detailed
+        self._verbosity = verbosity
         self._last_reading = 0
         self._trends = {
             "memory_usage_trend": Trend("readings"),
@@ -49,7 +51,8 @@ class AddTrends:
         if reading is not None and reading.number != self._last_reading:
             self._last_reading = reading.number
             self._add_reading(reading)
-        summaries = {name: trend.summary(self._detailed) for name, trend in self._trends.items()}
+        detailed = self._verbosity.value <= Verbosity.HIGH
+        summaries = {name: trend.summary(detailed) for name, trend in self._trends.items()}
         event_dict["trends"] = {name: fields for name, fields in summaries.items() if fields}
         return event_dict
 

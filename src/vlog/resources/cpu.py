@@ -39,7 +39,7 @@ class Cpu:
         self._load = KeptFile(root / "proc/loadavg")
         self._cgroup = CgroupCpu(root)
         self._rates = Rates()
-        self._detailed = detailed
+        self.detailed = detailed
         self._frequencies = Frequencies(root)
         self._before: dict[bytes, list[int]] = {}
         self._periods = (0, 0)
@@ -52,7 +52,7 @@ class Cpu:
         fields.merge("usage_percent", self._shares, usable)
         fields.merge("throttled_percent", self._quota, fields.values)
         fields.add("load_1_minute", lambda: float(self._load.read().split(None, 1)[0]))
-        if self._detailed:
+        if self.detailed:
             fields.add("frequency_mhz", self._frequencies.read, usable)
         return fields
 
@@ -60,7 +60,7 @@ class Cpu:
         lines = self._stat.read().split(b"\n")
         self._host_cores = sum(line.startswith(b"cpu") for line in lines[1:])
         is_part = 0 < len(usable) < self._host_cores
-        wanted = lines[: self._host_cores + 1] if is_part or self._detailed else lines[:1]
+        wanted = lines[: self._host_cores + 1] if is_part or self.detailed else lines[:1]
         now = {line.split(None, 1)[0]: _ticks(line) for line in wanted}
         before, self._before = self._before, now
         passed = {
@@ -75,7 +75,7 @@ class Cpu:
         }
         if is_part:
             found |= _of_cores([passed.get(b"cpu%d" % core) for core in usable], found)
-        if self._detailed and passed:
+        if self.detailed and passed:
             found["per_core_percent"] = [_busy(each) for each in passed.values()]
         return found
 

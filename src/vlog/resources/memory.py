@@ -36,7 +36,7 @@ class Memory:
         self.total_bytes: int | None = None
         self._file = KeptFile(root / "proc/meminfo")
         self._cgroup = CgroupMemory(root)
-        self._detailed = detailed
+        self.detailed = detailed
 
     def read(self) -> Fields:
         """Return the fields of `memory`."""
@@ -69,7 +69,7 @@ class Memory:
         }
         if limit.oom_kills is not None:
             found["oom_kills"] = limit.oom_kills
-        if self._detailed:
+        if self.detailed:
             found["cgroup"] = limit.path
         return found
 

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 
 _POLL_SECONDS = 0.02
 _HANG_SECONDS = 5.0
+_TICK_SECONDS = 1.0
 
 
 class Monitor:
@@ -43,6 +44,7 @@ class Monitor:
 
     Attributes:
         on_reading: Called in the monitor's thread with each new reading, if it is set.
+        on_tick: Called there at each second or so, whatever the interval is, if it is set.
         latest: The last reading, or None before the first one.
     """
 
@@ -56,6 +58,7 @@ class Monitor:
         hidden: frozenset[str] = frozenset(),
     ) -> None:
         self.on_reading: Callable[[Reading], None] | None = None
+        self.on_tick: Callable[[], None] | None = None
         self.latest: Reading | None = None
         self._interval = interval_seconds
         self._clock = clock
@@ -158,22 +161,42 @@ class Monitor:
         if missing != self._missing:
             self._missing = missing
 
+    def adjust(self, interval_seconds: float, hidden: frozenset[str]) -> None:
+        """Go on with another interval and other hidden sections, from the next reading on.
+
+        Threads of the sources keep the pace that they began with, where it is the slower one.
+        """
+        self._interval, self._hidden = interval_seconds, hidden
+
     def _run(self) -> None:
         pause = min(FIRST_INTERVAL_SECONDS, self._interval)
         while not self._stopped.is_set():
             began = self._clock.monotonic()
             reading = self.measure()
             if self.on_reading is not None:
-                try:
-                    self.on_reading(reading)
-                except Exception as error:  # noqa: BLE001 - the next reading must still come
-                    self._report("a reading could not be passed on", error)
+                self._tell(self.on_reading, reading)
             self._own_cpu_seconds = time.thread_time()
-            self._stopped.wait(max(pause - (self._clock.monotonic() - began), 0.0))
+            self._wait_until(began + pause)
             pause = self._interval
         for sampler in self._samplers:
             if not sampler.can_block:
                 sampler.close()
+
+    def _wait_until(self, due: float) -> None:
+        """Wait, with a tick now and then; a shorter interval that comes meanwhile counts."""
+        while not self._stopped.is_set():
+            rest = due - self._clock.monotonic()
+            self._stopped.wait(min(max(rest, 0.0), _TICK_SECONDS))
+            if self.on_tick is not None:
+                self._tell(self.on_tick)
+            if rest <= min(_TICK_SECONDS, self._interval):
+                return
+
+    def _tell(self, listener: Callable[..., None], *what: Any) -> None:
+        try:
+            listener(*what)
+        except Exception as error:  # noqa: BLE001 - the next reading must still come
+            self._report("a reading could not be passed on", error)
 
 
 def measure_once(

@@ -44,7 +44,7 @@ class Network:
     def __init__(self, root: Path = ROOT, *, detailed: bool = False) -> None:
         self._file = KeptFile(root / "proc/self/net/dev", is_long=True)
         self._root = root
-        self._detailed = detailed
+        self.detailed = detailed
         self._rates = Rates()
         self._names: list[str] = []
         self._counted: frozenset[str] = frozenset()
@@ -72,7 +72,7 @@ class Network:
         if not self._counted:
             raise Unavailable("there is no interface but loopback")
         each = {name: self._rates_of(name, lines[name], now) for name in self._counted}
-        return total_of(each, detailed=self._detailed)
+        return total_of(each, detailed=self.detailed)
 
     def _rates_of(self, name: str, line: str, now: float) -> InterfaceRates:
         words = line.split()

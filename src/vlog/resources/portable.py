@@ -169,7 +169,7 @@ class PortableNetwork:
     can_block = False
 
     def __init__(self, *, detailed: bool = False) -> None:
-        self._detailed = detailed
+        self.detailed = detailed
         self._rates = Rates()
 
     def read(self) -> dict[str, Any]:
@@ -181,7 +181,7 @@ class PortableNetwork:
             for name, counter in counters.items()
             if not name.lower().startswith(_VIRTUAL)
         }
-        return total_of(each, detailed=self._detailed)
+        return total_of(each, detailed=self.detailed)
 
     def _rates_of(self, name: str, counters: Any, now: float) -> InterfaceRates:
         faults = counters.errin + counters.errout + counters.dropin + counters.dropout

@@ -71,6 +71,10 @@ class EventType(StrEnum):
     TRAINING_COMPLETE = "training_complete"
     TRAINING_INTERRUPTED = "training_interrupted"
     TRAINING_FAILED = "training_failed"
+    CONFIGURATION_LOADED = "configuration_loaded"
+    DATASET_READY = "dataset_ready"
+    MODEL_LOADED = "model_loaded"
+    VERBOSITY_CHANGED = "verbosity_changed"
     LOG_RECORD = "log_record"
 
 
@@ -102,6 +106,12 @@ class Event:
     fields: tuple[Field, ...] = ()
 
 
+_DATA = (
+    text("source", "file, folder, Hub name, or type of the object"),
+    text("form", "form of the rows: messages, prompt_completion, instruction or text"),
+    Field("columns", "array", "the columns that were found"),
+    count("rows", "rows; absent where that is not known"),
+)
 _EVENTS = (
     Event(
         EventType.SYSTEM_INITIALIZATION,
@@ -313,6 +323,46 @@ _EVENTS = (
             ),
             STATISTICS,
             OVERHEAD,
+        ),
+    ),
+    Event(
+        EventType.CONFIGURATION_LOADED,
+        LOW,
+        "Fine-tuning: the configuration and the data have been checked.",
+        fields=(
+            Field("configuration", "object", "value by key, redacted", required=True),
+            Field("given", "array", "the keys that the caller gave; others have their default"),
+            section("timing", "host time", amount("check_seconds", "to check the configuration")),
+        ),
+    ),
+    Event(
+        EventType.DATASET_READY,
+        LOW,
+        "Fine-tuning: the data are loaded and in order.",
+        fields=(
+            section("dataset", "what is trained on", *_DATA, required=True),
+            section("eval_dataset", "what is evaluated on", *_DATA),
+            section("timing", "host time", amount("load_seconds", "to read and check all data")),
+        ),
+    ),
+    Event(
+        EventType.MODEL_LOADED,
+        LOW,
+        "Fine-tuning: the model is loaded, with its adapters.",
+        fields=(
+            Field("model", "object", "parameters, dtypes, size, configuration", required=True),
+            section("timing", "host time", amount("load_seconds", "to load it")),
+        ),
+    ),
+    Event(
+        EventType.VERBOSITY_CHANGED,
+        LOW,
+        "Somebody switched the verbosity, or the steps of that are over.",
+        fields=(
+            text("verbosity_before", "what it was", required=True),
+            text("verbosity_now", "what it is from here on", required=True),
+            count("steps", "for how many steps; absent for the rest of the run"),
+            text("source", "python, command or steps are over"),
         ),
     ),
     Event(
