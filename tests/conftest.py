@@ -12,6 +12,8 @@ from pathlib import Path
 
 import pytest
 
+from vlog.environment_settings import VARIABLES
+
 os.environ.setdefault("HF_HUB_OFFLINE", "1")
 
 
@@ -40,7 +42,7 @@ def clock():
 def in_own_folder(tmp_path, monkeypatch):
     """Run each test in an empty folder, so that default file names do no harm."""
     monkeypatch.chdir(tmp_path)
-    for name in ("RANK", "WORLD_SIZE", "LOCAL_RANK"):
+    for name in ("RANK", "WORLD_SIZE", "LOCAL_RANK", *VARIABLES.values()):
         monkeypatch.delenv(name, raising=False)
 
 

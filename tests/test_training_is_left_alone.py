@@ -37,6 +37,27 @@ class TestImport:
         assert sorted(vlog.__all__) == vlog.__all__
         for name in vlog.__all__:
             assert getattr(vlog, name) is getattr(verbose_logging, name)
+        assert dir(verbose_logging) == dir(vlog)
+        with pytest.raises(AttributeError, match="'verbose_logging' has no attribute 'reader'"):
+            verbose_logging.reader  # noqa: B018 - a module of vlog, no name of its own
+
+    def test_a_name_needs_no_package_of_another_name(self):
+        """Each name of `verbose_logging` is there where the packages of the others are not."""
+        script = (
+            "import sys\n"
+            "sys.modules.update(dict.fromkeys(('datasets', 'peft', 'starlette', 'trl')))\n"
+            "from verbose_logging import VerboseLoggingCallback, configure, read\n"
+            "sys.modules['transformers'] = None\n"
+            "from verbose_logging import train_with_config, training_run, validate\n"
+            "try:\n"
+            "    from verbose_logging import LogApp\n"
+            "except ImportError as error:\n"
+            "    print(error)\n"
+        )
+        command = [sys.executable, "-W", "ignore", "-c", script]
+        printed = subprocess.run(command, check=True, capture_output=True, text=True).stdout
+
+        assert printed.startswith("LogApp needs starlette. Install it with: pip install ")
 
 
 class TestNumbers:

@@ -50,3 +50,8 @@ def of_this_thread() -> list[OpenRun]:
     runs = dict(_open)  # another thread may begin or end one
     mine = [run for run, thread in runs.items() if thread == me]
     return mine[-1:] or list(runs)
+
+
+def handlers() -> set[logging.Handler]:
+    """Return the handlers that open runs write to."""
+    return {handler for run in list(_open) for handler in run.handlers}

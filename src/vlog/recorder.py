@@ -59,7 +59,8 @@ class Recorder:
         ledger: Where its time goes.
         report: Told of what goes wrong inside vlog.
         record: Writes any entry; see `RunLog.record`.
-        log: Takes what the trainer logs; see `StepEntries`, for the next two as well.
+        step_complete: Takes a step that is done; see `StepEntries`, for the next three as well.
+        log: Takes what the trainer logs.
         observe_loss: Takes the true loss of a micro-batch.
         release: Writes the step's entry that waits, if one does.
     """
@@ -98,9 +99,11 @@ class Recorder:
             self._watch,
             verbosity,
             show=self._show_step,
+            written=self._switch.step_done,
         )
         self.record = self._log.record
         self.observe_loss = self._steps.observe_loss
+        self.step_complete = self._steps.complete
         self.log = self._steps.log
         self.release = self._steps.release
         self._evaluation_batches = 0
@@ -191,11 +194,6 @@ class Recorder:
             batch=batch,
         )
         self.ledger.restart()
-
-    def step_complete(self, *args: Any, **facts: Any) -> None:
-        """Take a step that is done; see `StepEntries.complete` for its arguments."""
-        self._steps.complete(*args, **facts)
-        self._switch.step_done()
 
     def epoch_begin(self, epoch: float | None) -> None:
         """Write `epoch_begin`."""

@@ -34,6 +34,7 @@ class StepEntries:
         watch: Is shown every step and every loss.
         verbosity: The run's.
         show: Told of each step, at every verbosity: `show(step, fields)`.
+        written: Called when the entry of a step is out.
     """
 
     def __init__(
@@ -45,6 +46,7 @@ class StepEntries:
         verbosity: CurrentVerbosity,
         *,
         show: Callable[[int, dict[str, Any]], None],
+        written: Callable[[], None],
     ) -> None:
         self._log = log
         self._progress = progress
@@ -52,6 +54,7 @@ class StepEntries:
         self._watch = watch
         self._verbosity = verbosity
         self._show = show
+        self._written = written
         self._held: dict[str, Any] | None = None
         self._losses = TrueLosses()
 
@@ -176,6 +179,7 @@ class StepEntries:
         if self._progress.last_step is not None:
             self._watch.see_step(self._progress.last_step)
         self._judge_numbers(self._log.step, metrics)
+        self._written()
 
     def _judge_numbers(self, step: int, metrics: dict[str, Any]) -> None:
         """Hold what a step's entry says against the limits."""

@@ -111,6 +111,8 @@ class _Collection:
         self._summary.entries += 1
         count_name(self._types, str(entry.get("type")))
         run_id, rank = text_at(entry, "run_id"), integer_at(entry, "rank")
+        if run_id is None and text_at(entry, "after_run") in self._runs:
+            run_id = text_at(entry, "after_run")  # an evaluation of what that run has trained
         if run_id is not None:
             self._run(run_id, run_id, rank or 0).add(entry, rank or 0)
         elif entry.get("type") not in _OF_NO_RUN:

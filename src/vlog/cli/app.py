@@ -218,6 +218,37 @@ def tail(
 
 
 @_command
+def verbosity(
+    log: Log,
+    level: Annotated[str, typer.Argument(metavar="VERBOSITY", help="low, medium, high or ultra.")],
+    steps: Annotated[
+        int | None,
+        typer.Option("--steps", min=1, help="For so many steps; then back to what it was."),
+    ] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Switch what a run that goes on writes, on this machine or over a shared folder."""
+    from vlog.cli.verbosity import ask  # noqa: PLC0415
+    from vlog.verbosity import Verbosity  # noqa: PLC0415
+    from vlog.verbosity_request import VerbosityRequest  # noqa: PLC0415
+
+    wish = VerbosityRequest(Verbosity.parse(level), steps)
+    taken = ask(log, wish)
+    if as_json:
+        Screen().json(
+            {
+                "verbosity": wish.verbosity.label,
+                "steps": steps,
+                "taken_by": [str(file) for file in taken],
+            }
+        )
+        return
+    how_long = "for the rest of the run" if steps is None else f"for {steps} steps"
+    for file in taken:
+        Screen().line(Cell(f"{file}: {wish.verbosity.label} from now on, {how_long}"))
+
+
+@_command
 def system(as_json: AsJson = False) -> None:
     """Show what the monitor sees here and now, and what not."""
     from vlog.cli.system_view import print_reading  # noqa: PLC0415

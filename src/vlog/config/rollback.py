@@ -10,6 +10,7 @@ import logging
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
+from vlog import open_runs
 from vlog.handlers.error_log import tell_stderr
 
 if TYPE_CHECKING:
@@ -96,9 +97,10 @@ def _loggers() -> list[logging.Logger]:
 
 
 def _in_use() -> set[logging.Handler]:
-    """Return the handlers of all loggers, and those that they hand records to."""
+    """Return the handlers of all loggers and open runs, and those that they hand records to."""
     found: set[logging.Handler] = set()
     waiting: list[Any] = [handler for logger in _loggers() for handler in logger.handlers]
+    waiting += open_runs.handlers()
     while waiting:
         handler = waiting.pop()
         if isinstance(handler, logging.Handler) and handler not in found:
