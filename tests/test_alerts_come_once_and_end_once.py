@@ -40,7 +40,7 @@ def is_logged(text):
 class TestHealthyRun:
     def test_has_no_alert_in_2000_steps(self):
         callback = VerboseLoggingCallback(
-            "high", "log.jsonl", reading_interval_seconds=0.1, alert_after_seconds=3.0
+            "high", "log.jsonl", reading_interval_seconds=0.1, alert_after_seconds=6.0
         )
         make_trainer([callback], max_steps=2000, logging_steps=10).train()
         entries = entries_of()

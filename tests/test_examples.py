@@ -28,6 +28,40 @@ class TestExamples:
             line.split()[0] for line in printed.splitlines()[:60]
         ]
 
+    def test_a_plain_loop_is_recorded(self):
+        run("plain_loop.py")
+        entries = entries_of("verbose_training_logs.jsonl")
+
+        assert list(range(1, 97)) == [
+            step["step"] for step in of_type(entries, "training_step_complete")
+        ]
+        for kind in ("epoch_complete", "evaluation_complete", "model_checkpoint_save"):
+            assert [32, 64, 96] == [entry["step"] for entry in of_type(entries, kind)]
+        assert all(entry["metrics"] for entry in of_type(entries, "evaluation_complete"))
+        assert entries[-1]["type"] == "training_complete"
+
+    def test_an_apps_own_logging_is_what_it_was_and_its_records_are_in_the_log(self):
+        printed = run("existing_app.py")
+        entries = entries_of("training.jsonl")
+        training, stock = of_type(entries, "log_record")
+
+        assert "INFO shop: the shop is open\nWARNING shop: stock is low\n" == printed
+        assert {"customers": 3, "market": "north"} == training["fields"]
+        assert ("shop", "WARNING", "stock is low") == (
+            stock["logger"], stock["level"], stock["message"]
+        )  # fmt: skip
+        assert len(of_type(entries, "training_step_complete")) == 20
+        assert entries[-1]["type"] == "training_complete"
+
+    def test_a_training_is_watched(self):
+        printed = run("custom_monitoring.py").splitlines()
+
+        (alert,) = [line for line in printed if line.startswith("alert:")]
+        assert "alert: training_anomaly ⚠️ Loss of step 15 is nan" == alert
+        assert list(range(1, 21)) == [
+            int(line.split()[1]) for line in printed if line.startswith("step")
+        ]
+
     def test_an_sft_trainer_is_recorded(self):
         run("sft_trainer.py")
         entries = entries_of("verbose_training_logs.jsonl")

@@ -198,4 +198,4 @@ class TestFault:
 
         copy = pickle.loads(pickle.dumps(callback))
 
-        assert callback._options == copy._options
+        assert callback.__getstate__() == copy.__getstate__()

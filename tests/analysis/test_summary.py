@@ -47,6 +47,18 @@ class TestSummarize:
             run.progress.epoch,
         )
 
+    def test_counts_an_evaluation_after_a_run_as_one_of_it(self, log, sample_run):
+        sample_run().whole().write(log)
+        before = summarize(log).last_run
+        alone = {"type": "evaluation_complete", "after_run": "run-a", "metrics": {"eval_loss": 0.25}}
+        with log.open("ab") as stream:
+            stream.write(orjson.dumps(alone) + b"\n")
+        (run,) = summarize(log).runs
+
+        assert State.COMPLETE is run.state
+        assert before.evaluations.count + 1 == run.evaluations.count
+        assert 0.25 == run.evaluations.last["eval_loss"]
+
     def test_follows_the_loss(self, log, sample_run):
         sample = sample_run().begin().train()
         sample.step = 11

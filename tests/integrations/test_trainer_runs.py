@@ -161,7 +161,7 @@ class TestRuns:
         class Evaluate(TrainerCallback):
             def on_step_end(self, args, state, control, **kwargs):
                 other.evaluate()
-                owners.append(running._output._handlers[0].is_locked)
+                owners.append(running._output.handlers[0].is_locked)
 
         owners = []
         make_trainer([running, Evaluate()], max_steps=2).train()
@@ -187,7 +187,7 @@ class TestRuns:
 
         second = [e for e in entries_of() if e.get("run_id") != first.entries[0]["run_id"]]
         assert second[0]["resumed_from"] == first.entries[0]["run_id"]
-        assert second[2]["start_step"] == 2
+        assert of_type(second, "training_start")[0]["start_step"] == 2
         steps = of_type(second, "training_step_complete")
         assert [3, 4, 5, 6, 7, 8] == [entry["step"] for entry in steps]
         assert second[-1]["statistics"]["steps"] == 6
