@@ -10,8 +10,8 @@ from pathlib import Path
 
 import httpx
 import pytest
-from finetune.conftest import save_model
 from processes import wait_for
+from saved_model import save_model
 from web_server import come_and_go, follow, follow_slowly, loop_of, served, until
 
 import vlog

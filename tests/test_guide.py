@@ -139,7 +139,8 @@ class TestBlocks:
         assert ["training_complete"] * 4 == [end["type"] for end in ends]
         assert [3, 100, 60, 2] == [end["statistics"]["steps"] for end in ends]
         assert {"high"} == {
-            entry["logging"]["verbosity_level"] for entry in of_type(entries, "system_initialization")
+            entry["logging"]["verbosity_level"]
+            for entry in of_type(entries, "system_initialization")
         }
 
     def test_leave_valid_logs_under_the_names_of_the_guide(self, folder):

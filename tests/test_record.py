@@ -63,7 +63,7 @@ class TestEntryOf:
 
     @pytest.mark.parametrize("extra", [[], {}, {"type": "mine"}, "text", 3])
     def test_is_none_of_a_foreign_record_with_an_extra_of_that_name(self, extra):
-        assert entry_of(logging.makeLogRecord({"msg": "hi", "vlog_entry": extra})) is None
+        assert entry_of(logging.makeLogRecord({"msg": "hi", "_vlog_entry": extra})) is None
 
 
 class TestEncode:

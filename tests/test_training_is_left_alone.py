@@ -17,7 +17,6 @@ from trainers import Texts, entries_of, make_trainer, of_type
 from transformers import Trainer, TrainerCallback
 
 from vlog import VerboseLoggingCallback
-from vlog.device_values import DeviceValues
 
 
 class TestImport:
@@ -104,14 +103,6 @@ class TestDevice:
         assert not Path("verbose_logging_errors.log").exists()
         (step,) = of_type(entries_of(), "training_step_complete")
         assert step["metrics"]["loss"] == "<tensor: torch.float32 () on meta>"
-
-    def test_a_loss_on_the_host_is_delivered_at_once(self):
-        found = []
-        probe = DeviceValues(lambda step, loss, _: found.append((step, loss)))
-
-        probe.observe(3, torch.tensor(0.5, requires_grad=True))
-
-        assert found == [(3, 0.5)]
 
     def test_no_hook_sleeps(self, monkeypatch, record):
         def refuse(_seconds):

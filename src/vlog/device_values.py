@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+import time
 from collections import deque
 from typing import TYPE_CHECKING, Any
 
@@ -10,42 +11,76 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 _MAX_PENDING = 1_000
+_POLL_SECONDS = 0.005
+
+
+def host_number(value: Any) -> float | None:
+    """Return the number that a tensor in the host's memory holds; None for anything else."""
+    if not _is_plain_number(value) or value.device.type != "cpu":
+        return None
+    return float(value.detach())
+
+
+def _is_plain_number(value: Any) -> bool:
+    """Return whether `value` is a tensor that holds one real number itself.
+
+    One that only stands for others is not: to read a distributed one is to talk to other ranks.
+    """
+    torch = sys.modules.get("torch")
+    if torch is None or not isinstance(value, torch.Tensor) or value.numel() != 1:
+        return False
+    is_plain = type(value).__torch_dispatch__ is torch.Tensor.__torch_dispatch__
+    return is_plain and value.layout is torch.strided and not value.is_complex()
 
 
 class DeviceValues:
-    """Deliver the numbers that tensors hold, in order, without ever waiting.
+    """Deliver the numbers that tensors hold, in order, without waiting in the midst of a training.
 
     A number in the host's memory is had at once. One on a CUDA device is copied to pinned memory
     behind the work that is queued there, and delivered once its event has passed. On any other
     device it could only be read by waiting, so it is not.
 
     Args:
-        deliver: Told of each number: `deliver(step, number, name)`.
+        deliver: Told of each number: `deliver(key, number, name)`.
     """
 
-    def __init__(self, deliver: Callable[[int, float, str], None]) -> None:
+    def __init__(self, deliver: Callable[[Any, float, str], None]) -> None:
         self._deliver = deliver
-        self._pending: deque[tuple[int, str, Any, Any]] = deque(maxlen=_MAX_PENDING)
+        self._pending: deque[tuple[Any, str, Any, Any]] = deque(maxlen=_MAX_PENDING)
 
-    def observe(self, step: int, value: Any, name: str = "loss") -> bool:
-        """Take the number that belongs to `step`; return whether it is or will be delivered."""
-        torch = sys.modules.get("torch")
-        if torch is None or not isinstance(value, torch.Tensor) or value.numel() != 1:
-            return False
-        if value.device.type == "cpu":
-            self._deliver(step, float(value.detach()), name)
+    def observe(self, key: Any, value: Any, name: str = "loss") -> bool:
+        """Take the number that belongs to `key`, such as a step.
+
+        Returns:
+            Whether it is or will be delivered.
+        """
+        number = host_number(value)
+        if number is not None:
+            self._deliver(key, number, name)
             return True
-        if value.device.type != "cuda":
+        if not _is_plain_number(value) or value.device.type != "cuda":
             return False
+        torch = sys.modules["torch"]
         host = torch.empty((), dtype=value.dtype, pin_memory=True)
         host.copy_(value.detach().reshape(()), non_blocking=True)
         passed = torch.cuda.Event()
         passed.record(torch.cuda.current_stream(value.device))
-        self._pending.append((step, name, host, passed))
+        self._pending.append((key, name, host, passed))
         return True
 
-    def collect(self) -> None:
-        """Deliver what has arrived; never wait for what has not."""
-        while self._pending and self._pending[0][3].query():
-            step, name, host, _ = self._pending.popleft()
-            self._deliver(step, float(host), name)
+    def collect(self, wait_seconds: float = 0.0) -> None:
+        """Deliver what has arrived.
+
+        Args:
+            wait_seconds: How long to wait for what has not, when the training is over.
+        """
+        polls = int(wait_seconds / _POLL_SECONDS)
+        while self._pending:
+            if self._pending[0][3].query():
+                key, name, host, _ = self._pending.popleft()
+                self._deliver(key, float(host), name)
+            elif polls > 0:
+                polls -= 1
+                time.sleep(_POLL_SECONDS)
+            else:
+                return

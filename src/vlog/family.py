@@ -9,13 +9,12 @@ from __future__ import annotations
 
 import heapq
 import math
-import os
 import re
 from datetime import datetime
 from typing import TYPE_CHECKING
 
 from vlog.lines import LogLines
-from vlog.segments import COMPRESSED_SUFFIX, SEGMENT_SUFFIX
+from vlog.segments import COMPRESSED_SUFFIX, SEGMENT_SUFFIX, names_of_files
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
@@ -44,12 +43,12 @@ def list_family(log_file: Path) -> list[Path]:
     )
     found: dict[str, tuple[int, ...]] = {}
     try:
-        names = os.listdir(log_file.parent)  # noqa: PTH208 - a folder of a large job is long
+        names = names_of_files(log_file.parent, log_file.stem)
     except (OSError, ValueError):  # whoever opens the file says so
         return [log_file]
     for each in names:
-        match = name.fullmatch(each) if each.startswith(log_file.stem) else None
-        if match is not None and (log_file.parent / each).is_file():
+        match = name.fullmatch(each)
+        if match is not None:
             process = (int(match[part] or 0) for part in ("rank", "pid", "again"))
             found[match["plain"]] = tuple(process)
     ordered = sorted(found, key=lambda plain: found[plain])

@@ -17,10 +17,6 @@ class OpenRun(Protocol):
         """Write a record of any logger as a `log_record` entry."""
         ...
 
-    def show_record(self, record: logging.LogRecord) -> None:
-        """Show a record to whoever looks on, if anybody does."""
-        ...
-
     def report(self, what: str, error: BaseException | None = None) -> object:
         """Tell the error log."""
         ...

@@ -28,6 +28,7 @@ from vlog.handlers.error_log import ERROR_LOG_NAME
 from vlog.handlers.rotating import MAX_MB, TOTAL_MB
 from vlog.ranks import process_rank
 from vlog.record import hand_to, make_record
+from vlog.schema import EventType
 from vlog.verbosity import Verbosity
 
 if TYPE_CHECKING:
@@ -45,6 +46,7 @@ STANDARD_LOG_NAME = "training_logs.jsonl"
 _TREE_LOGGER = "vlog"
 _ERROR_LOGGER = "vlog.errors"
 _ALERT_SECONDS = 2.0  # how long closing waits for a function that is told of alerts
+_APP_SECONDS = 1.0  # how long an entry waits for a handler of the app's that is busy
 
 
 @dataclass(frozen=True)
@@ -63,10 +65,16 @@ class Rotation:
 
 
 class RunLogger(logging.Logger):
-    """The stdlib logger of one run. It is not in the logging tree, so nobody disables it."""
+    """The stdlib logger of one run. It is not in the logging tree, so nobody disables it.
+
+    Attributes:
+        report: Takes what goes wrong.
+        app: The logger whose handlers, and those above it, receive the entries too, if any.
+    """
 
     report: ErrorReporter
-    tells_app: bool = False
+    app: logging.Logger | None = None
+    _is_app_slow = False
 
     def entry(self, entry: dict[str, Any]) -> None:
         """Hand `entry` to the handlers, as a record of the app's factory if that works."""
@@ -77,10 +85,21 @@ class RunLogger(logging.Logger):
             self.report("the app's LogRecord factory failed", error)
             record = make_record(self.name, entry, logging.LogRecord)
         self.handle(record)
-        if self.tells_app:
-            tree = _tree()
-            if tree.isEnabledFor(record.levelno):
-                hand_to(tree, record, self.handlers)
+        if self.app is not None and entry["type"] != EventType.LOG_RECORD and _is_heard(record):
+            # The run's lock is held here. Another thread may hold a handler's lock and wait for
+            # the run's, because what that handler itself says is captured.
+            wait = 0.0 if self._is_app_slow else _APP_SECONDS
+            told = hand_to(self.app, record, self.report, self.handlers, wait)
+            self._is_app_slow = not told
+
+
+def _is_heard(record: logging.LogRecord) -> bool:
+    """Return whether the logger `vlog` is at a level that lets `record` through.
+
+    A dictConfig that disables it by the way, because it does not name it, is not asked.
+    """
+    tree = _tree()
+    return record.levelno >= max(tree.manager.disable + 1, tree.getEffectiveLevel())
 
 
 class Output:
@@ -121,10 +140,12 @@ class Output:
             raise ConfigurationError(f"console is {console!r}. Expected True, False or None.")
         check_flag("propagate", propagate)
         self.logger = RunLogger(_TREE_LOGGER, level=1)
-        self.logger.tells_app = propagate
+        self.logger.propagate = False
+        self._tells_app = propagate
         self._files: list[RotatingJsonlHandler] = []
         self._error_log: ErrorLogHandler | None = None
         self._wants_console = console
+        self._open_runs = 0
         self._is_configured = isinstance(log_file, DefaultText) and bool(_tree().handlers)
         if self._is_configured:
             if standard_log:
@@ -174,11 +195,11 @@ class Output:
     def _arrange(self) -> None:
         """Take the handlers that a run which begins now writes to."""
         handlers: list[logging.Handler] = list(self._files)
-        self.logger.propagate = False
+        tree = _tree()
+        self.logger.app = tree if self._tells_app else None
         if self._is_configured:
-            tree = _tree()
             handlers = list(tree.handlers) or self.logger.handlers
-            self.logger.parent, self.logger.propagate = tree.parent, tree.propagate
+            self.logger.app = tree.parent if self._tells_app or tree.propagate else None
         theirs = [each for each in handlers if isinstance(each, ConsoleHandler)]
         self.console = self._choose_console(theirs)
         self.logger.handlers[:] = [each for each in handlers if self._is_for_this_rank(each)]
@@ -213,11 +234,10 @@ class Output:
 
     @property
     def log_file(self) -> Path | None:
-        """The file of the whole log, if there is one."""
-        for handler in self.logger.handlers:
-            if isinstance(handler, RotatingJsonlHandler):
-                return handler.path
-        return None
+        """The file of the whole log; of the standard log, where there is no other."""
+        files = [each for each in self.logger.handlers if isinstance(each, RotatingJsonlHandler)]
+        whole = [each for each in files if not isinstance(each.formatter, StandardFormatter)]
+        return next((each.path for each in whole or files), None)
 
     @property
     def bytes_written(self) -> int:
@@ -225,13 +245,16 @@ class Output:
         return sum(handler.bytes_written for handler in self._files)
 
     def open(self) -> None:
-        """Look where to write, and keep the files of its own open until `close`."""
-        self._arrange()
+        """Look where to write, unless a run is written already, and keep own files open."""
+        if not self._open_runs:
+            self._arrange()
+        self._open_runs += 1
         for handler in self._files:
             _files.open(handler)
 
     def close(self) -> None:
         """Let go of the files of its own, unless another run writes them; an entry reopens them."""
+        self._open_runs = max(self._open_runs - 1, 0)
         for handler in self._files:
             _files.close(handler)
         if self._alerts is not None:

@@ -18,7 +18,8 @@ from vlog.verbosity import Verbosity
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection
 
-_ATTRIBUTE = "vlog_entry"
+# JSON formatters of apps print all attributes that they do not know, but for those that begin so.
+_ATTRIBUTE = "_vlog_entry"
 _ALWAYS = frozenset({"type", "level", "message"})
 # A reading is a dataclass: passed through, it reaches `_encode_other`, which has it encoded.
 _OPTIONS = orjson.OPT_APPEND_NEWLINE | orjson.OPT_PASSTHROUGH_DATACLASS
@@ -54,27 +55,53 @@ def entry_of(record: logging.LogRecord) -> dict[str, Any] | None:
 
 
 def hand_to(
-    logger: logging.Logger, record: logging.LogRecord, without: Collection[logging.Handler] = ()
+    logger: logging.Logger,
+    record: logging.LogRecord,
+    report: Callable[[str, BaseException | None], object],
+    without: Collection[logging.Handler] = (),
+    wait_seconds: float = -1,
 ) -> bool:
     """Hand `record` to the handlers of `logger` and of those above it, as `Logger.handle` does.
 
     Args:
         logger: Where to begin; its level is not asked.
         record: The record.
+        report: Told of a handler that raises or that is left out.
         without: Handlers that have it already.
+        wait_seconds: How long a handler may be busy in another thread before it is left out;
+            -1 for as long as it takes.
 
     Returns:
-        Whether there is any handler, be it one of these.
+        Whether none was left out.
     """
-    found = False
+    is_whole = True
     current: logging.Logger | None = logger
     while current is not None:
         for handler in current.handlers:
-            found = True
             if record.levelno >= handler.level and handler not in without:
-                handler.handle(record)
+                is_whole &= _hand_to_one(handler, record, report, wait_seconds)
         current = current.parent if current.propagate else None
-    return found
+    return is_whole
+
+
+def _hand_to_one(
+    handler: logging.Handler,
+    record: logging.LogRecord,
+    report: Callable[[str, BaseException | None], object],
+    wait_seconds: float,
+) -> bool:
+    lock = handler.lock
+    if lock is not None and not lock.acquire(timeout=wait_seconds):
+        report("a handler of the app's was busy, and was not told of an entry", None)
+        return False
+    try:
+        handler.handle(record)
+    except Exception as error:  # noqa: BLE001 - a handler or filter of the app's
+        report("a handler of the app's raised", error)
+    finally:
+        if lock is not None:
+            lock.release()
+    return True
 
 
 def encode(entry: dict[str, Any]) -> bytes:

@@ -14,12 +14,10 @@ import os
 import re
 import zlib
 from dataclasses import dataclass
-from typing import IO, TYPE_CHECKING, cast
+from pathlib import Path
+from typing import IO, cast
 
 import zstandard
-
-if TYPE_CHECKING:
-    from pathlib import Path
 
 SEGMENT_SUFFIX = r"\.(\d{6,})(\.zst|\.gz)?"  # behind the log's name; a regular expression
 _SUFFIX = re.compile(f"{SEGMENT_SUFFIX}$")
@@ -64,23 +62,41 @@ def list_segments(log_file: Path) -> list[Segment]:
     """Return the segments of `log_file`, oldest first.
 
     A number that is there plain and compressed (compression was cut short, or is at its last
-    act) is listed once, as the plain file.
+    act) is listed once, as the plain file. One that is compressed or deleted meanwhile may be
+    listed by a name that is gone: whoever cannot open it looks again.
     """
     found: dict[int, Segment] = {}
     if not log_file.parent.is_dir():
         return []
-    beginning = f"{log_file.name}."
-    for name in os.listdir(log_file.parent):  # noqa: PTH208 - five times as fast
-        if not name.startswith(beginning):
-            continue
+    for name in names_of_files(log_file.parent, f"{log_file.name}."):
         match = _SUFFIX.fullmatch(name, len(log_file.name))
-        path = log_file.with_name(name)
-        if match is None or not path.is_file():
+        if match is None:
             continue
         number = int(match.group(1))
         if number not in found or match.group(2) is None:
-            found[number] = Segment(number, path)
+            found[number] = Segment(number, log_file.with_name(name))
     return sorted(found.values())
+
+
+def names_of_files(folder: Path, beginning: str) -> set[str]:
+    """Return the names of a folder's files that begin so, names that are gone perhaps among them.
+
+    A file that is renamed or compressed meanwhile is there by at least one of its names. One look
+    does not do: it is no snapshot. It can pass the place of the new name before that is there,
+    and that of the old name when that is gone.
+    """
+    names = set()
+    for _ in range(2):
+        with os.scandir(folder) as files:
+            names.update(
+                file.name for file in files if file.name.startswith(beginning) and _is_file(file)
+            )
+    return names
+
+
+def _is_file(entry: os.DirEntry[str]) -> bool:
+    # As it was when it was listed; only a link is looked at anew, and may lead in a circle.
+    return entry.is_file(follow_symlinks=False) or Path(entry.path).is_file()
 
 
 def open_segment(path: Path) -> IO[bytes]:

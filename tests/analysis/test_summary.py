@@ -50,7 +50,11 @@ class TestSummarize:
     def test_counts_an_evaluation_after_a_run_as_one_of_it(self, log, sample_run):
         sample_run().whole().write(log)
         before = summarize(log).last_run
-        alone = {"type": "evaluation_complete", "after_run": "run-a", "metrics": {"eval_loss": 0.25}}
+        alone = {
+            "type": "evaluation_complete",
+            "after_run": "run-a",
+            "metrics": {"eval_loss": 0.25},
+        }
         with log.open("ab") as stream:
             stream.write(orjson.dumps(alone) + b"\n")
         (run,) = summarize(log).runs

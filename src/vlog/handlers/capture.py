@@ -6,6 +6,7 @@ import logging
 import sys
 import threading
 from typing import TYPE_CHECKING
+from weakref import WeakKeyDictionary
 
 from vlog import open_runs
 from vlog.record import entry_of
@@ -23,7 +24,8 @@ class CaptureHandler(logging.Handler):
 
     A thread that trains a run writes into that one; any other thread into all that are open.
     While there is none, a record is passed over. It can be attached to any logger, or be a sink of
-    a logging package that takes stdlib handlers.
+    a logging package that takes stdlib handlers. A run takes a record once, through however many
+    of these handlers it comes.
 
     Args:
         runs: Who takes the records.
@@ -32,7 +34,6 @@ class CaptureHandler(logging.Handler):
     def __init__(self, runs: Callable[[], Iterable[OpenRun]] = open_runs.of_this_thread) -> None:
         super().__init__()
         self._runs = runs
-        self._own = threading.local()
 
     def handle(self, record: logging.LogRecord) -> bool:
         """Take `record` without the handler's lock: a run has one, and two could meet crosswise."""
@@ -42,27 +43,36 @@ class CaptureHandler(logging.Handler):
         return is_wanted
 
     def emit(self, record: logging.LogRecord) -> None:
-        """Hand `record` on, once: it may come here from a logger and from the one above it."""
-        own = self._own
-        if (
-            getattr(own, "is_busy", False)  # said while an entry is being written
-            or getattr(own, "last", None) is record
-            or record.name == _ERRORS
-            or entry_of(record) is not None
-        ):
-            return
-        own.last, own.is_busy = record, True
+        """Hand `record` on."""
+        if _thread.is_busy or record.name == _ERRORS or entry_of(record) is not None:
+            return  # the first: said while a record is being written
+        taken_by = _taken.setdefault(record, set())
+        _thread.is_busy = True
         try:
             for run in self._runs():
-                try:
-                    run.take_record(record)
-                except Exception:  # noqa: BLE001 - stdlib's contract: a handler never raises
-                    run.report("a record could not be written", sys.exc_info()[1])
+                if id(run) not in taken_by:
+                    taken_by.add(id(run))
+                    _take(run, record)
         finally:
-            own.is_busy = False
+            _thread.is_busy = False
 
-    def last_name(self) -> str | None:
-        """Return the logger of the last record of this thread, and forget the record."""
-        last: logging.LogRecord | None = getattr(self._own, "last", None)
-        self._own.last = None
-        return None if last is None else last.name
+
+class _Thread(threading.local):
+    is_busy = False
+
+
+# By record, not in it: an attribute would be seen by the app's formatters. Weakly: a record may
+# hold an exception, whose frames hold the model.
+_taken: WeakKeyDictionary[logging.LogRecord, set[int]] = WeakKeyDictionary()
+_thread = _Thread()
+
+
+def _take(run: OpenRun, record: logging.LogRecord) -> None:
+    before = dict(vars(record))
+    try:
+        run.take_record(record)
+    except Exception:  # noqa: BLE001 - stdlib's contract: a handler never raises
+        run.report("a record could not be written", sys.exc_info()[1])
+    # A formatter leaves its text in the record; one of the app's may print all that it finds there.
+    vars(record).clear()
+    vars(record).update(before)

@@ -12,12 +12,11 @@ from contextlib import ContextDecorator
 from itertools import count
 from typing import TYPE_CHECKING, Any, ParamSpec, Self, TypeVar, overload
 
-from vlog.errors import check_count
-from vlog.integrations.loop_facts import Plan, check_optimizer, initialization_of
+from vlog.errors import ConfigurationError, check_count
+from vlog.integrations.loop_facts import Plan, initialization_of, watchable
 from vlog.integrations.loop_run import LoopRun
 from vlog.options import DEFAULT_VERBOSITY, Options, Recording
 from vlog.output import DEFAULT_LOG_FILE
-from vlog.redaction import redact_text
 from vlog.verbosity import Verbosity
 from vlog.verbosity_request import VerbosityRequest
 
@@ -74,13 +73,28 @@ def training_run(
         ConfigurationError: an option has a value that it cannot take, or is unknown.
         LogFileError: a log cannot be written where it was asked for.
     """
-    check_optimizer(optimizer)
+    watched = watchable(optimizer)
     plan = Plan(total_steps, start_step, evaluate_every, save_every)
+    checkpoint = _checked(
+        str | os.PathLike | None, "resume_from_checkpoint", resume_from_checkpoint
+    )
     recording = Recording(verbosity_level, log_file, options, _OWN_OPTIONS)
-    checkpoint = os.fspath(resume_from_checkpoint) if resume_from_checkpoint is not None else None
-    run = LoopRun(recording, plan, optimizer)
-    run.recorder.name = redact_text(name)
-    return TrainingRun(run, initialization_of(model, dataset, config), checkpoint, recording.output)
+    run = LoopRun(
+        recording,
+        plan,
+        watched,
+        made_of=initialization_of(model, dataset, config),
+        checkpoint=None if checkpoint is None else os.fsdecode(checkpoint),
+        name=_checked(str, "name", name),
+    )
+    return TrainingRun(run, recording.output)
+
+
+def _checked(kind: Any, name: str, value: Any) -> Any:
+    if not isinstance(value, kind):
+        what = "a text" if kind is str else "a path, or None"
+        raise ConfigurationError(f"{name} is {value!r}. Expected {what}.")
+    return value
 
 
 _OWN_OPTIONS = (
@@ -103,14 +117,11 @@ class TrainingRun:
     Used in a `with` statement, it ends as the block does: complete, failed by what is raised, or
     interrupted. Without one, call `start`, and `finish` at the end; a process that exits without
     `finish` has completed the run if all planned steps are done, and interrupted it otherwise.
+    What is told to a run that is over is not recorded; the error log says so.
     """
 
-    def __init__(
-        self, run: LoopRun, made_of: dict[str, Any], checkpoint: str | None, output: Output
-    ) -> None:
+    def __init__(self, run: LoopRun, output: Output) -> None:
         self._run = run
-        self._made_of = made_of
-        self._checkpoint = checkpoint
         self._output = output
 
     @property
@@ -125,8 +136,8 @@ class TrainingRun:
 
     @property
     def step_number(self) -> int:
-        """Steps done, of the whole training."""
-        return self._run.step
+        """The step that goes on, of the whole training; between steps, the last one done."""
+        return self._run.course.step
 
     def __enter__(self) -> Self:
         """Begin the run."""
@@ -146,8 +157,7 @@ class TrainingRun:
 
     def start(self) -> Self:
         """Begin the run, where a `with` statement does not fit."""
-        self._run.start(self._made_of, self._checkpoint)
-        self._made_of = {}
+        self._run.start()
         return self
 
     def finish(self) -> None:
@@ -160,16 +170,28 @@ class TrainingRun:
         Args:
             number: Epochs of the whole training.
             start: Epochs done by earlier runs.
+
+        Raises:
+            ConfigurationError: one of them is no whole number, or negative.
         """
-        self._run.plan.epochs = number
-        for epoch in count(start) if number is None else range(start, number):
-            self._run.epoch_begins(epoch)
+        check_count("start", start, 0)
+        if number is not None:
+            check_count("number", number, 0)
+        return self._iterate_epochs(count(start) if number is None else range(start, number))
+
+    def _iterate_epochs(self, epochs: Iterable[int]) -> Iterator[int]:
+        run = self._run
+        if isinstance(epochs, range):
+            run.course.plan.epochs = epochs.stop
+        for epoch in epochs:
+            run.epoch_begins(epoch)
             try:
                 yield epoch
-            except GeneratorExit:  # left by a `break`
-                self._run.epoch_ended(is_whole=False)
+            except GeneratorExit:  # left by a `break`, or by what was raised
+                if run.is_open:
+                    run.epoch_ended(is_whole=False)
                 raise
-            self._run.epoch_ended(is_whole=True)
+            run.epoch_ended(is_whole=True)
 
     @overload
     def steps(self, loader: None = None) -> Iterator[int]: ...
@@ -177,6 +199,10 @@ class TrainingRun:
     def steps(self, loader: Iterable[_Batch], *, accumulate: int = 1) -> Iterator[_Batch]: ...
     def steps(self, loader: Iterable[Any] | None = None, *, accumulate: int = 1) -> Iterator[Any]:
         """Yield the batches of `loader`, each as one micro-batch; the wait for it is measured.
+
+        An evaluation or checkpoint in the body stands behind the step, if its optimizer was called
+        before (or, without an `optimizer`, if something was logged). In an evaluation, the batches
+        are those of the evaluation.
 
         Args:
             loader: Anything that can be iterated. None: the numbers of the steps to come, until
@@ -188,26 +214,32 @@ class TrainingRun:
             ConfigurationError: `accumulate` is no whole number above 0.
         """
         check_count("accumulate", accumulate)
+        if loader is None and accumulate != 1:
+            raise ConfigurationError(
+                f"accumulate is {accumulate} without a loader. Give the loader of the "
+                "micro-batches, or leave accumulate away: each number stands for one step."
+            )
         return self._iterate(loader, accumulate)
 
     def _iterate(self, loader: Iterable[Any] | None, accumulate: int) -> Iterator[Any]:
         run = self._run
+        wanted = run.course.plan.numbers() if loader is None else loader
+        if run.course.is_evaluating:
+            for batch in wanted:
+                yield batch
+                run.prediction_done()
+            return
         run.loader_begins(loader, accumulate)
-        batches = iter(run.plan.numbers() if loader is None else loader)
-        while True:
-            run.batch_wanted()
-            try:
-                batch = next(batches)
-            except StopIteration:
-                break
+        for batch in wanted:
             run.batch_came(None if loader is None else batch)
             try:
                 yield batch
-            except GeneratorExit:  # left by a `break`: nobody says whether the step was done
-                if run.says_that_the_step_is_done:
-                    run.batch_done(is_last=True)
+            except GeneratorExit:  # left by a `break`, or by what was raised
+                if run.is_open:
+                    run.loop_left()
                 raise
-            run.batch_done(is_last=run.micro_batches + 1 >= accumulate)
+            del batch  # or it lives as long as the next one is waited for
+            run.batch_done()
         run.loader_ended()
 
     def step(self, *, samples: int = 0, tokens: int = 0) -> _Step:
@@ -222,6 +254,8 @@ class TrainingRun:
     def evaluation(self) -> _Evaluation:
         """Return a context manager around an evaluation; what is logged inside is its result.
 
+        A `loss` is written as `eval_loss`.
+
         As a decorator (`evaluate = run.evaluation()(evaluate)`) it also takes the values of a dict
         that the function returns.
         """
@@ -229,18 +263,19 @@ class TrainingRun:
 
     def checkpoint(self, path: str | os.PathLike[str] | None = None) -> _Checkpoint:
         """Return a context manager or decorator around the writing of a file or folder `path`."""
-        return _Checkpoint(self._run, None if path is None else os.fspath(path))
+        return _Checkpoint(self._run, path)
 
     def log(self, metrics: Mapping[str, Any] | None = None, /, **more: Any) -> None:
         """Take numbers: of the open evaluation, of the step that goes on, or of the last one.
 
-        A tensor on a device is not waited for: its number comes in an entry of its own.
+        A tensor on a device is not waited for: its number comes in an entry of its own. Give the
+        result of an evaluation as numbers (`.item()`) to have them in its entry.
 
         Args:
             metrics: By name.
             **more: The same.
         """
-        self._run.log({**(metrics or {}), **more})
+        self._run.log(metrics, more)
 
     def set_verbosity(self, verbosity_level: str | Verbosity, steps: int | None = None) -> None:
         """Write at another verbosity from now on.
@@ -256,16 +291,25 @@ class TrainingRun:
 
 
 class _Step:
+    """One step; inside another one, or in an evaluation, a part of that."""
+
     def __init__(self, run: LoopRun, samples: int, tokens: int) -> None:
         self._run = run
         self._counts = samples, tokens
+        self._is_part = False
 
     def __enter__(self) -> None:
-        self._run.step_begins(*self._counts)
+        self._is_part = self._run.course.is_in_step or self._run.course.is_evaluating
+        if not self._is_part:
+            self._run.step_begins(*self._counts)
 
     def __exit__(self, _kind: object, error: BaseException | None, _stack: object) -> None:
+        if self._is_part:
+            return
         if error is None:
             self._run.step_ended()
+        else:
+            self._run.loop_left()
 
 
 class _Evaluation:
@@ -273,7 +317,7 @@ class _Evaluation:
         self._run = run
 
     def __enter__(self) -> None:
-        self._run.evaluation_begins({})
+        self._run.evaluation_begins()
 
     def __exit__(self, _kind: object, error: BaseException | None, _stack: object) -> None:
         self._run.evaluation_ended(error)
@@ -284,14 +328,14 @@ class _Evaluation:
             with self:
                 result = function(*args, **kwargs)
                 if isinstance(result, Mapping):
-                    self._run.log(dict(result))
+                    self._run.log(result, {})
             return result
 
         return evaluate
 
 
 class _Checkpoint(ContextDecorator):
-    def __init__(self, run: LoopRun, path: str | None) -> None:
+    def __init__(self, run: LoopRun, path: object) -> None:
         self._run = run
         self._path = path
 

@@ -1,4 +1,4 @@
-"""What a loop's own objects say: the plan in steps, the model, the optimizer."""
+"""What a loop and its own objects say: the plan in steps, a step, the model, the optimizer."""
 
 from __future__ import annotations
 
@@ -9,11 +9,68 @@ from numbers import Real
 from typing import TYPE_CHECKING, Any
 
 from vlog.describe import describe_dataset, describe_model, described
+from vlog.device_values import host_number
 from vlog.errors import ConfigurationError, check_count
 from vlog.timing import Schedule
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
+
+
+@dataclasses.dataclass
+class OpenStep:
+    """What is known of a step that goes on.
+
+    Attributes:
+        metrics: What was logged in it.
+        facts: Other fields of its entry.
+        samples: Samples of this rank in it, so far.
+        tokens: Tokens of this rank in it, so far.
+        micro_batches: Those that are done.
+        batch: What is known of the micro-batch that goes on; None between two.
+        batch_began: The ledger's seconds of forward/backward when that began.
+        has_stepped: Whether the optimizer has been called.
+        learning_rate: That it was called with; None if nobody knows.
+    """
+
+    metrics: dict[str, Any] = dataclasses.field(default_factory=dict)
+    facts: dict[str, Any] = dataclasses.field(default_factory=dict)
+    samples: int = 0
+    tokens: int = 0
+    micro_batches: int = 0
+    batch: dict[str, Any] | None = None
+    batch_began: float = 0.0
+    has_stepped: bool = False
+    learning_rate: float | None = None
+
+
+class Spacing:
+    """The steps between two evaluations, or checkpoints: as given, or else as last seen.
+
+    Args:
+        name: What the user calls it.
+        given: It; None if the user does not say.
+        start_step: Steps done by earlier runs.
+
+    Raises:
+        ConfigurationError: `given` is no whole number above 0.
+
+    Attributes:
+        steps: The steps; None as long as nobody knows.
+    """
+
+    def __init__(self, name: str, given: int | None, start_step: int) -> None:
+        if given is not None:
+            check_count(name, given)
+        self.steps = given
+        self._is_given = given is not None
+        self._last = start_step
+
+    def seen(self, step: int) -> None:
+        """Note that one has come after `step`."""
+        if not self._is_given and step > self._last:
+            self.steps = step - self._last
+        self._last = step
 
 
 class Plan:
@@ -32,6 +89,8 @@ class Plan:
         start_step: The same.
         epochs: Epochs of the whole training; None if nobody knows.
         step: Steps done.
+        evaluations: Their spacing.
+        checkpoints: Theirs.
     """
 
     def __init__(
@@ -42,19 +101,13 @@ class Plan:
         save_every: int | None,
     ) -> None:
         check_count("start_step", start_step, 0)
-        optional = {
-            "total_steps": total_steps,
-            "evaluate_every": evaluate_every,
-            "save_every": save_every,
-        }
-        for name, value in optional.items():
-            if value is not None:
-                check_count(name, value)
+        if total_steps is not None:
+            check_count("total_steps", total_steps)
         self.start_step = self.step = start_step
         self.epochs: int | None = None
+        self.evaluations = Spacing("evaluate_every", evaluate_every, start_step)
+        self.checkpoints = Spacing("save_every", save_every, start_step)
         self._total_steps = total_steps
-        self._evaluate_every = evaluate_every
-        self._save_every = save_every
         self._accumulate = 1
         self._batches: int | None = None
         self._steps_in_epoch = 0
@@ -73,7 +126,7 @@ class Plan:
     @property
     def schedule(self) -> Schedule:
         """The same as the ETA needs it."""
-        return Schedule(self.total_steps, self._evaluate_every, self._save_every)
+        return Schedule(self.total_steps, self.evaluations.steps, self.checkpoints.steps)
 
     @property
     def batch(self) -> dict[str, int]:
@@ -144,16 +197,29 @@ def learning_rate_of(optimizer: Any) -> float | None:
     return float(rate) if isinstance(rate, (int, float)) else None
 
 
-def check_optimizer(optimizer: Any) -> None:
-    """Refuse what is neither None nor a torch optimizer.
+def watchable(optimizer: Any) -> Any:
+    """Return the torch optimizer whose steps can be watched: `optimizer`, or the one inside it.
+
+    Accelerate wraps an optimizer in another, which has hooks in name only.
 
     Raises:
-        ConfigurationError: it is something else.
+        ConfigurationError: `optimizer` is neither None nor such a one.
     """
-    if optimizer is not None and not hasattr(optimizer, "register_step_pre_hook"):
-        raise ConfigurationError(
-            f"optimizer is a {type(optimizer).__name__}. Expected a torch optimizer, or None."
-        )
+    if optimizer is None:
+        return None
+    for each in (optimizer, getattr(optimizer, "optimizer", None)):
+        try:
+            watch_optimizer(each, _nothing, _nothing)()
+        except AttributeError:
+            continue
+        return each
+    raise ConfigurationError(
+        f"optimizer is a {type(optimizer).__name__}. Expected a torch optimizer, or None."
+    )
+
+
+def _nothing() -> None:
+    return None
 
 
 def watch_optimizer(
@@ -173,6 +239,13 @@ def watch_optimizer(
 
 
 def plain_number(value: Any) -> Any:
-    """Return a number of NumPy's or another package's as Python's own; anything else as it is."""
-    is_other = isinstance(value, Real) and not isinstance(value, (int, float))
-    return float(value) if is_other else value
+    """Return a number that is not Python's own as a float, and anything else as it is.
+
+    That is one of NumPy's or of another package, or a tensor's in the host's memory.
+    """
+    if isinstance(value, (int, float)):
+        return value
+    if isinstance(value, Real):
+        return float(value)
+    number = host_number(value)
+    return value if number is None else number
