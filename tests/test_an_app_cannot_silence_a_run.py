@@ -242,6 +242,34 @@ class TestAppsHandlers:
         assert ["posted"] == [each["message"] for each in entries if each["type"] == "log_record"]
         assert "was busy" in Path("verbose_logging_errors.log").read_text("utf-8")
 
+    def test_that_log_what_is_captured_leave_the_numbers_in_order(self):
+        class Loud(logging.Handler):
+            def emit(self, record):
+                logging.getLogger("shop").warning("told of %s", record.levelname)
+
+        class Noisy:
+            def __repr__(self):
+                logging.getLogger("shop").warning("in repr")
+                return "noisy"
+
+        logging.getLogger("vlog").addHandler(Loud())
+        logging.getLogger("vlog").setLevel("HIGH")
+        with vlog.training_run(
+            1,
+            log_file="run.jsonl",
+            console=False,
+            sources=[],
+            propagate=True,
+            capture=["shop"],
+            config={"x": Noisy()},
+        ) as run:
+            for _ in run.steps():
+                run.log(loss=1.0)
+
+        kinds = [each["type"] for each in entries_in("run.jsonl")]
+        at = kinds.index("training_initialization")
+        assert ["log_record", "log_record"] == kinds[at + 1 : at + 3]
+
 
 class TestQueues:
     @pytest.mark.parametrize("kind", ["thread", "process"])

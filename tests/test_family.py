@@ -9,6 +9,7 @@ import pytest
 import zstandard
 from hypothesis import given
 from hypothesis import strategies as st
+from unlucky_looks import change_during_the_next_look
 
 from vlog.errors import LogReadError
 from vlog.family import list_family, merge, telling_fields
@@ -54,6 +55,14 @@ class TestListFamily:
             log.with_name(name).touch()
 
         assert names == [path.name for path in list_family(log)]
+
+    def test_finds_a_file_that_is_rotated_while_it_looks(self, log, rank1, monkeypatch):
+        log.touch()
+        rank1.touch()
+        segment = segment_path(rank1, 1)
+        change_during_the_next_look(monkeypatch, rank1, lambda: rank1.rename(segment))
+
+        assert [log, rank1] == list_family(log)
 
     @pytest.mark.parametrize(
         "name",

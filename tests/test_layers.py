@@ -14,15 +14,15 @@ SOURCE = Path(__file__).parent.parent / "src" / "vlog"
 ROWS = {
     1: ("clock", "errors", "schema", "verbosity"),
     2: (
-        "alerts", "describe", "device_values", "environment_settings", "family", "filters", "interrupts", "lineage", "lines",
-        "open_runs", "own_entry", "ranks",
-        "reader", "record", "redaction", "resources", "segments", "settings", "timing", "trends",
-        "true_losses", "units", "values", "verbosity_request", "visible", "wording",
+        "alerts", "describe", "device_values", "environment_settings", "family", "filters",
+        "interrupts", "lineage", "lines", "open_runs", "own_entry", "ranks", "reader", "record",
+        "redaction", "resources", "segments", "settings", "timing", "trends", "true_losses",
+        "units", "values", "verbosity_request", "visible", "wording",
     ),
     3: ("handlers", "processors"),
     4: (
-        "app_logger", "capture", "config", "endings", "machine", "options", "output", "progress", "recorder", "run_log",
-        "step_entries", "verbosity_switch", "watch",
+        "app_logger", "capture", "config", "endings", "machine", "options", "output", "progress",
+        "recorder", "run_log", "step_entries", "verbosity_switch", "watch",
     ),
     5: ("__main__", "analysis", "cli", "demo", "finetune", "integrations"),
 }  # fmt: skip

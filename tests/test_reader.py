@@ -13,9 +13,11 @@ import pytest
 import zstandard
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from unlucky_looks import change_during_the_next_look
 
 import vlog.lines
 from vlog.errors import LogReadError, VlogError
+from vlog.handlers.keeper import compress
 from vlog.reader import follow, parse, read, read_lines
 from vlog.segments import segment_path
 
@@ -185,6 +187,17 @@ class TestRead:
         log.write_bytes(lines_of(4))
 
         assert [1, 2, 3, 4] == numbers_in([first, *entries])
+
+    def test_finds_a_segment_that_is_compressed_while_it_looks_for_it(self, log, monkeypatch):
+        first, second = (segment_path(log, number) for number in (1, 2))
+        first.write_bytes(lines_of(1))
+        second.write_bytes(lines_of(2))
+        log.write_bytes(lines_of(3))
+        entries = read(log, family=False)
+        change_during_the_next_look(monkeypatch, first, lambda: compress(first, ".zst"))
+
+        assert [1, 2, 3] == numbers_in(entries)
+        assert not first.exists()
 
     def test_can_be_abandoned(self, log):
         """The file of a reader that is not used to its end is closed."""
@@ -383,6 +396,40 @@ class TestFollow:
             lambda: None,
             lambda: append(log, lines_of(2)),
         )
+
+    def test_returns_nothing_twice_when_its_file_is_compressed_while_it_looks_for_it(
+        self, log, monkeypatch
+    ):
+        first = segment_path(log, 1)
+
+        def rotate_and_compress_soon():
+            rotate(log, 1, then=lines_of(2))
+            change_during_the_next_look(monkeypatch, first, lambda: compress(first, ".zst"))
+
+        assert [1, 2, 3] == follow_through(
+            log,
+            lambda: append(log, lines_of(1)),
+            rotate_and_compress_soon,
+            lambda: append(log, lines_of(3)),
+            family=False,
+        )
+        assert not first.exists()
+
+    def test_leaves_out_nothing_when_rotations_hit_its_beginning(self, log, monkeypatch):
+        """It begins behind all of them, not in the middle of the first."""
+        log.write_bytes(lines_of(1))
+        look = vlog.lines.list_segments
+
+        def rotate_and_look(path):
+            monkeypatch.setattr(vlog.lines, "list_segments", look)
+            append(log, lines_of(2))
+            rotate(log, 1, then=lines_of(3))
+            rotate(log, 2, then=lines_of(4))
+            return look(path)
+
+        monkeypatch.setattr(vlog.lines, "list_segments", rotate_and_look)
+
+        assert [5] == follow_through(log, lambda: append(log, lines_of(5)), from_start=False)
 
     def test_starts_again_when_the_file_is_truncated(self, log):
         def truncate():

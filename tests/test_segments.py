@@ -4,7 +4,9 @@ import gzip
 
 import pytest
 import zstandard
+from unlucky_looks import change_during_the_next_look
 
+from vlog.handlers.keeper import compress
 from vlog.segments import Segment, list_segments, open_segment, segment_path
 
 
@@ -45,6 +47,25 @@ class TestListSegments:
         segment_path(strange, 1).touch()
 
         assert [1] == [segment.number for segment in list_segments(strange)]
+
+    def test_takes_links_to_files_and_no_others(self, log):
+        log.touch()
+        segment_path(log, 1).symlink_to(log)
+        segment_path(log, 2).symlink_to("nowhere")
+        segment_path(log, 3).symlink_to(segment_path(log, 3))
+        segment_path(log, 4).symlink_to(log.parent)
+
+        assert [1] == [segment.number for segment in list_segments(log)]
+
+    @pytest.mark.parametrize("suffix", [".zst", ".gz"])
+    def test_finds_what_is_compressed_while_it_looks(self, log, monkeypatch, suffix):
+        for number in (1, 2, 3):
+            segment_path(log, number).touch()
+        second = segment_path(log, 2)
+        change_during_the_next_look(monkeypatch, second, lambda: compress(second, suffix))
+
+        assert [1, 2, 3] == [segment.number for segment in list_segments(log)]
+        assert not second.exists()
 
     def test_is_empty_without_a_folder(self, log):
         assert [] == list_segments(log.parent / "nowhere" / "run.jsonl")

@@ -75,9 +75,9 @@ class _AppLogger(structlog.stdlib.BoundLogger):
         self, level: int, event: object = None, /, *args: Any, **fields: Any
     ) -> None:
         """Say `event` at a level number."""
-        if not self._logger.isEnabledFor(level) and not open_runs.of_this_thread():
-            return
         try:
+            if not self._logger.isEnabledFor(level) and not open_runs.of_this_thread():
+                return
             _, kept = self._process_event(logging.getLevelName(level).lower(), None, fields)
             _say(self._logger, level, _text(event, args), dict(kept))
         except Exception as error:  # noqa: BLE001 - a log call must not raise into the script

@@ -51,7 +51,7 @@ def list_family(log_file: Path) -> list[Path]:
         if match is not None:
             process = (int(match[part] or 0) for part in ("rank", "pid", "again"))
             found[match["plain"]] = tuple(process)
-    ordered = sorted(found, key=lambda plain: found[plain])
+    ordered = sorted(found, key=lambda plain: (found[plain], plain))
     return [log_file.with_name(plain) for plain in ordered] or [log_file]
 
 

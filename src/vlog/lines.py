@@ -272,10 +272,14 @@ class LogLines:
     def skip_to_end(self) -> None:
         """Pass over what is there now."""
         with read_errors(self._log_file):
-            self._file = self._open_plain_file()
-            if self._file is not None:
-                self._file.skip_to_end()
-            self._done = max((each.number for each in list_segments(self._log_file)), default=0)
+            while True:
+                self._file = self._open_plain_file()
+                if self._file is not None:
+                    self._file.skip_to_end()
+                self._done = max((each.number for each in list_segments(self._log_file)), default=0)
+                if self._file is None or self._file.is_at(self._log_file):
+                    return
+                self.close()  # rotated in between: it may be older than the last segment
 
     def _poll(self) -> Iterator[Line]:
         if self._file is not None:

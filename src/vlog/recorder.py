@@ -28,7 +28,7 @@ from vlog.timing import CHECKPOINT, EVALUATION, PhaseLedger, Schedule
 from vlog.verbosity import CurrentVerbosity, tier_of
 from vlog.verbosity_switch import VerbositySwitch
 from vlog.watch import Watch
-from vlog.wording import epochs_text, is_whole, number_text
+from vlog.wording import epochs_text, is_whole, result_text
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Sequence
@@ -257,10 +257,9 @@ class Recorder:
         self.release()
         seconds = self.ledger.take(EVALUATION)
         self.progress.evaluated(self.step, seconds)
-        loss = next((value for name, value in metrics.items() if name.endswith("loss")), None)
         self.record(
             EventType.EVALUATION_COMPLETE,
-            f"📊 Evaluation at step {self.step} - Loss: {number_text(loss)}",
+            f"📊 Evaluation at step {self.step}{result_text(metrics)}",
             metrics={name: value for name, value in metrics.items() if name != "epoch"},
             timing={"evaluation_seconds": round(seconds, 6)},
         )
@@ -321,11 +320,6 @@ class Recorder:
             level=Severity(entry["level"]),
             **{name: entry[name] for name in known if name in entry},
         )
-
-    def show_record(self, record: logging.LogRecord) -> None:
-        """Show a record on the console, if there is one."""
-        if self._output.console is not None and record.levelno >= logging.INFO:
-            self._output.console.handle(record)
 
     def _end(self, kind: EventType, message: str, **fields: Any) -> None:
         with self._log.lock:

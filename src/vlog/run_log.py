@@ -58,8 +58,10 @@ class RunLog:
     ) -> None:
         self.lock = threading.RLock()
         self.step = 0
-        self.epoch: float | None = 0.0
+        self.epoch: float | None = None  # not known before the training starts
         self.entries = 0
+        self._is_writing = False
+        self._said: list[dict[str, Any]] = []  # records, in the midst of an entry
         self._verbosity = verbosity
         self._pid = os.getpid()
         self.context = {"run_id": run_id, "rank": output.rank, "pid": self._pid}
@@ -105,19 +107,33 @@ class RunLog:
         tier = EVENTS[kind].tier if verbosity is None else verbosity
         if tier < self._verbosity.value or not self.is_own_process:
             return
+        entry = {
+            **_envelope(kind, message, tier, level),
+            "seq": None,
+            "step": self.step if of_step is None else of_step,
+            "epoch": self.epoch,
+            **fields,
+        }
         with self.lock:
-            try:
-                self._logger.entry(
-                    **_envelope(kind, message, tier, level),
-                    seq=self.entries,
-                    step=self.step if of_step is None else of_step,
-                    epoch=self.epoch,
-                    **fields,
-                )
-            except Exception:
-                self.entries += 1  # the gap names the entry that was lost
-                raise
-            self.entries += 1  # a Ctrl-C before this line leaves its number to the next one
+            if self._is_writing and kind == EventType.LOG_RECORD:
+                self._said.append(entry)  # by a handler of the app's, or by a value's repr
+                return
+            self._write(entry)
+            if self._said and not self._is_writing:
+                for each in self._said.copy():
+                    self._write(each)
+                self._said.clear()  # what these say in their turn could go on for ever
+
+    def _write(self, entry: dict[str, Any]) -> None:
+        outer, self._is_writing = self._is_writing, True
+        try:
+            self._logger.entry(**{**entry, "seq": self.entries})
+        except Exception:
+            self.entries += 1  # the gap names the entry that was lost
+            raise
+        finally:
+            self._is_writing = outer
+        self.entries += 1  # a Ctrl-C before this line leaves its number to the next one
 
 
 def record_alone(

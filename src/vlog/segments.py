@@ -85,7 +85,7 @@ def names_of_files(folder: Path, beginning: str) -> set[str]:
     does not do: it is no snapshot. It can pass the place of the new name before that is there,
     and that of the old name when that is gone.
     """
-    names = set()
+    names: set[str] = set()
     for _ in range(2):
         with os.scandir(folder) as files:
             names.update(

@@ -2,6 +2,11 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
 
 def number_text(value: object) -> str:
     """Return a loss or another metric with six decimals, or `unknown` if it is no number.
@@ -10,6 +15,23 @@ def number_text(value: object) -> str:
     ('0.250000', 'unknown')
     """
     return f"{value:.6f}" if isinstance(value, (int, float)) else "unknown"
+
+
+def result_text(metrics: Mapping[str, Any]) -> str:
+    """Return what an evaluation found, in short: its loss, or else its first three numbers.
+
+    >>> result_text({"eval_loss": 0.5, "eval_runtime": 2.0}), result_text({"val": 0.25})
+    (' - Loss: 0.500000', ' - val: 0.250000')
+    """
+    loss = next((value for name, value in metrics.items() if name.endswith("loss")), None)
+    if loss is not None:
+        return f" - Loss: {number_text(loss)}"
+    numbers = [
+        f"{name}: {number_text(value)}"
+        for name, value in metrics.items()
+        if isinstance(value, (int, float)) and name != "epoch"
+    ]
+    return f" - {', '.join(numbers[:3])}" if numbers else ""
 
 
 def epochs_text(epoch: float | None) -> str:

@@ -34,12 +34,6 @@ def start(script):
 def recorded(*args, **options):
     options = {"log_file": "log.jsonl", "sources": [], "console": False} | options
     return vlog.training_run(*args, **options)
-"""
-
-
-def recorded(*args, **options):
-    options = {"log_file": "log.jsonl", "sources": [], "console": False} | options
-    return vlog.training_run(*args, **options)
 
 
 def end():
@@ -264,9 +258,7 @@ if os.fork() == 0:
         pass
     os._exit(0)
 os.wait()
-"""
-        )
-
+""")
         out, error = process.communicate(timeout=60)
         assert (0, "") == (process.returncode, out), error
         two, three, late = (entries_of(f"{name}.jsonl") for name in ("2", "3", "late"))
@@ -329,7 +321,7 @@ class TestWorkers:
                     recording.log(loss=batch)
 
         assert [1, 2, 3, 4, 5, 6] == steps()
-        assert "read" not in text_of("log.jsonl")
+        assert '"read"' not in text_of("log.jsonl")
         assert "evaluation_start" not in types()
         assert 1 == len({entry["pid"] for entry in entries_of()})
         assert 6 == end()["statistics"]["total_steps"]

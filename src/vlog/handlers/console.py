@@ -170,7 +170,8 @@ class ConsoleHandler(logging.Handler):
     def close(self) -> None:
         """End all runs. What comes later is shown as it comes."""
         with self._guard:
-            self._interrupted_runs, self._runs = self._runs, min(self._runs, 1)
+            self._interrupted_runs += self._runs
+            self._runs = min(self._runs, 1)
         self.finish()
         super().close()
 

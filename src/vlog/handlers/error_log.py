@@ -44,9 +44,15 @@ class ErrorLogHandler(logging.FileHandler):
         )
 
     def emit(self, record: logging.LogRecord) -> None:
-        """Write `record`; a file that cannot be opened raises no more than one that is full."""
+        """Write `record`; a file that cannot be opened raises no more than one that is full.
+
+        The file is open only meanwhile: errors are rare, and may come when nobody closes it later.
+        """
         try:
             super().emit(record)  # the base opens the file unguarded
+            stream, self.stream = self.stream, None  # type: ignore[assignment]  # as the base does
+            if stream is not None:
+                stream.close()
         except Exception:  # noqa: BLE001 - stdlib's contract: a handler never raises
             self.handleError(record)
 

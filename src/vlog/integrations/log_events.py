@@ -113,8 +113,6 @@ class EventReader:
         Raises:
             LogReadError: the log cannot be read.
         """
-        with read_errors(self._path):
-            self.last_type = _last_type(self._path)
         if after is not None:
             if self._log.go_behind(after.segment, after.start, _Checksum(after.checksum)):
                 self.place = after
@@ -122,6 +120,8 @@ class EventReader:
                 self._add_gap(f"event {after} is not in this log: its oldest entry comes next")
         elif from_end:
             self._log.skip_to_end()
+        with read_errors(self._path):  # only now: the end of the run may just have been skipped
+            self.last_type = _last_type(self._path)
         return self.batch()
 
     def batch(self) -> Batch:
