@@ -6,7 +6,6 @@ It knows no framework. An integration tells it what happened (`step_complete`, `
 
 from __future__ import annotations
 
-import logging
 import uuid
 from dataclasses import asdict
 from datetime import UTC, datetime
@@ -31,6 +30,7 @@ from vlog.watch import Watch
 from vlog.wording import epochs_text, is_whole, result_text
 
 if TYPE_CHECKING:
+    import logging
     from collections.abc import Callable, Collection, Sequence
 
     from vlog.output import Output

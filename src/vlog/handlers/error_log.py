@@ -50,7 +50,7 @@ class ErrorLogHandler(logging.FileHandler):
         """
         try:
             super().emit(record)  # the base opens the file unguarded
-            stream, self.stream = self.stream, None  # type: ignore[assignment]  # as the base does
+            stream, self.stream = self.stream, None
             if stream is not None:
                 stream.close()
         except Exception:  # noqa: BLE001 - stdlib's contract: a handler never raises
