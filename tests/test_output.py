@@ -79,6 +79,22 @@ class TestOutput:
 
         assert ["own.rank3.jsonl"] == [path.name for path in Path.cwd().glob("*.jsonl")]
 
+    def test_ends_where_it_began_though_the_app_configures_anew(self, make_output):
+        configure()
+        output = make_output()
+        output.open()
+        output.logger.entry(entry("before", "low"))
+        configure(log_file="new.jsonl", standard_log=False, console=False)
+        output.logger.entry(entry("after", "low"))
+        output.close()
+
+        assert ["before", "after"] == messages_in(VERBOSE)
+        assert is_free(VERBOSE)
+        output.open()
+        output.logger.entry(entry("next run", "low"))
+
+        assert ["next run"] == messages_in("new.jsonl")
+
     def test_rotates_as_it_is_told(self, make_output):
         output = make_output("own.jsonl", rotation=Rotation(max_mb=1 / 2**20, compress="none"))
         output.logger.entry(entry())

@@ -68,6 +68,15 @@ class TestFromPython:
 
         assert [2, 3, 4, 5, 6, 7, 8, 9] == steps_of(entries_of())
 
+    def test_the_verbosity_of_before_comes_back_when_two_wishes_overlap(self):
+        with vlog.training_run(12, "low", "log.jsonl", sources=[]) as run:
+            for step in run.steps():
+                if step in (2, 4):
+                    run.set_verbosity("medium", steps=4)
+
+        assert [2, 3, 4, 5, 6, 7] == steps_of(entries_of())
+        assert ("medium", "low", "steps are over") == changes_of(entries_of())[-1]
+
     def test_without_a_run_it_holds_for_the_runs_to_come(self):
         callback = vlog.VerboseLoggingCallback("high", "log.jsonl", sources=[])
         callback.set_verbosity("low")
@@ -82,6 +91,7 @@ class TestFromPython:
             (("loud",), "Unknown verbosity 'loud'"),
             (("low", 0), "steps is 0. Expected a whole number, 1 or more."),
             (("low", "10"), "steps is '10'"),
+            (("low", 10), "no run goes on"),
         ],
     )
     def test_what_cannot_be_done_is_refused(self, arguments, part):
@@ -134,6 +144,14 @@ class TestFromAnotherProcess:
         )
         assert 5 == len(steps_of(entries_of()))
         assert not request_path(Path("log.jsonl")).exists()
+
+    def test_a_second_wish_waits_for_the_first_to_be_taken(self):
+        leave_request(Path("log.jsonl"), VerbosityRequest(Verbosity.ULTRA))
+
+        with pytest.raises(FileExistsError):
+            leave_request(Path("log.jsonl"), VerbosityRequest(Verbosity.LOW))
+        assert VerbosityRequest(Verbosity.ULTRA) == take_request(Path("log.jsonl"))
+        assert [] == list(Path.cwd().iterdir())
 
     def test_a_wish_for_an_earlier_run_is_taken_away(self):
         leave_request(Path("log.jsonl"), VerbosityRequest(Verbosity.ULTRA))

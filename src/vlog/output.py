@@ -257,10 +257,18 @@ class Output:
         self._open_runs = max(self._open_runs - 1, 0)
         for handler in self._files:
             _files.close(handler)
+        if self._is_configured and not self._open_runs:
+            self._let_go_of_replaced()
         if self._alerts is not None:
             self._alerts.wait(_ALERT_SECONDS)
         if self._error_log is not None:
             self._error_log.close()
+
+    def _let_go_of_replaced(self) -> None:
+        """Close files that only the run still wrote: the app has configured others meanwhile."""
+        for handler in self.logger.handlers:
+            if isinstance(handler, RotatingJsonlHandler) and handler not in _tree().handlers:
+                handler.close()
 
 
 def _tree() -> logging.Logger:

@@ -47,15 +47,23 @@ def request_path(log_file: Path) -> Path:
 
 
 def leave_request(log_file: Path, request: VerbosityRequest) -> None:
-    """Write a wish for the run that writes `log_file`; a wish that waits there is replaced.
+    """Write a wish for the run that writes `log_file`.
 
     Raises:
+        FileExistsError: another wish waits there.
         OSError: it cannot be written there.
     """
     path = request_path(log_file)
     part = path.with_name(f"{path.name}.{os.getpid()}")
     part.write_bytes(orjson.dumps({"verbosity": request.verbosity.label, "steps": request.steps}))
-    part.replace(path)
+    try:
+        os.link(part, path)  # unlike a rename, it does not take the place of another wish
+    except FileExistsError:
+        raise
+    except OSError:  # a file system without links
+        part.replace(path)
+    finally:
+        part.unlink(missing_ok=True)
 
 
 def take_request(log_file: Path) -> VerbosityRequest | None:
@@ -68,9 +76,11 @@ def take_request(log_file: Path) -> VerbosityRequest | None:
     path = request_path(log_file)
     if not path.is_file():
         return None
-    with path.open("rb") as file:
+    taken = path.with_name(f"{path.name}.taken")
+    path.replace(taken)  # first: a wish that comes meanwhile is not lost
+    with taken.open("rb") as file:
         content = file.read(_LONGEST)
-    path.unlink()
+    taken.unlink()
     wish = orjson.loads(content)
     if not isinstance(wish, dict):
         raise ValueError(f"{path} holds no wish for a verbosity")  # noqa: TRY004 - as the others

@@ -65,9 +65,10 @@ class VerbositySwitch:
         """
         with self._log.lock:
             before = self._current.value
+            lasting = before if self._before is None else self._before
             self._before = None
-            if wish.steps is not None:
-                self._before, self._last_step = before, self._log.step + wish.steps
+            if wish.steps is not None:  # one wish of some steps may follow the other
+                self._before, self._last_step = lasting, self._log.step + wish.steps
             self._current.value = wish.verbosity
             self._write(before, wish, source)
         self._machine.switch(wish.verbosity)

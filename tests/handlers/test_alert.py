@@ -48,13 +48,14 @@ class TestAlertHandler:
 
         assert ["training_failed"] == [entry["type"] for entry in told]
 
-    def test_reports_what_the_function_raises_and_goes_on(self, report, problems):
+    @pytest.mark.parametrize("error", [ZeroDivisionError, SystemExit, KeyboardInterrupt])
+    def test_reports_what_the_function_raises_and_goes_on(self, error, report, problems):
         told = []
 
         def fail_once(entry):
             told.append(entry["n"])
             if entry["n"] == 0:
-                raise ZeroDivisionError
+                raise error
 
         handler = AlertHandler(fail_once, report)
         handler.handle(record_of(n=0))
@@ -62,9 +63,7 @@ class TestAlertHandler:
         handler.wait(10)
 
         assert [0, 1] == told
-        assert [("on_alert raised", ZeroDivisionError)] == [
-            (what, type(error)) for what, error in problems
-        ]
+        assert [("on_alert raised", error)] == [(what, type(raised)) for what, raised in problems]
 
     def test_never_waits_for_a_function_that_hangs(self, report, problems):
         go_on = threading.Event()

@@ -34,6 +34,11 @@ def ask(log: Path, wish: VerbosityRequest) -> list[Path]:
         for file in files:
             leave_request(file, wish)
         taken = _wait(files)
+    except FileExistsError as error:
+        raise ConfigurationError(
+            f"Another wish waits beside {log} already. Try again when it has been taken; if no run "
+            f"goes on, delete {error.filename2}."
+        ) from error
     except OSError as error:
         why = f"{error.filename}: {error.strerror}"
         raise ConfigurationError(f"The wish cannot be left beside the log ({why}).") from error

@@ -79,7 +79,7 @@ class AlertHandler(logging.Handler):
                 entry = self._waiting.popleft()
             try:
                 self._function(entry)
-            except Exception as error:  # noqa: BLE001 - the user's; the next alert must still come
+            except BaseException as error:  # noqa: BLE001 - the user's; the next must still come
                 self._report("on_alert raised", error)
 
     def _at_fork_reinit(self) -> None:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import weakref
 from typing import TYPE_CHECKING, Any
 
-from vlog.errors import MissingExtraError, check_flag
+from vlog.errors import ConfigurationError, MissingExtraError, check_flag
 
 try:
     from accelerate.utils.memory import should_reduce_batch_size
@@ -138,14 +138,19 @@ class VerboseLoggingCallback(TrainerCallback):  # type: ignore[misc]  # untyped 
 
         Args:
             verbosity_level: `"low"`, `"medium"`, `"high"` or `"ultra"`.
-            steps: For how many steps of the run; None for the rest of it.
+            steps: For how many steps of the run that goes on; None for the rest of it.
 
         Raises:
-            ConfigurationError: one of them cannot be used.
+            ConfigurationError: one of them cannot be used, or `steps` is given without a run.
         """
         wish = VerbosityRequest(Verbosity.parse(verbosity_level), steps)
         if self._run is not None:
             self._run.recorder.set_verbosity(wish)
+        elif steps is not None:
+            raise ConfigurationError(
+                f"steps is {steps}, but no run goes on whose steps could be counted. Leave it out: "
+                "the verbosity then holds for the runs to come."
+            )
         else:
             self._recording.set_verbosity(wish.verbosity)
 
