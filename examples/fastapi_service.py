@@ -140,6 +140,8 @@ def end_with_server() -> None:
 @asynccontextmanager
 async def lifespan(_app: FastAPI) -> AsyncIterator[None]:
     """Find the runs of earlier servers; in the end, end the trainings of this one."""
+    for folder in (MODELS, DATASETS):
+        folder.mkdir(parents=True, exist_ok=True)
     runs.update(find_runs())
     yield
     for run in runs.values():

@@ -47,6 +47,27 @@ def breaks_half_way(**parts):
     } | parts
 
 
+class Incomparable:
+    """A filter that no logger takes beside another one."""
+
+    __hash__ = None
+
+    def __eq__(self, other):
+        raise TypeError(other)
+
+    def filter(self, record):
+        return record
+
+
+class Unchangeable(logging.NullHandler):
+    """A handler whose level cannot be ERROR."""
+
+    def setLevel(self, level):  # noqa: N802 - stdlib's name
+        if level == logging.ERROR:
+            raise RuntimeError(level)
+        super().setLevel(level)
+
+
 def state(logger):
     return (
         logger.level, logger.propagate, logger.disabled, logger.handlers[:], logger.filters[:],
@@ -71,7 +92,7 @@ class TestARefusedConfiguration:
 
     def test_leaves_loggers_as_they_were_when_they_are_what_is_refused(self, app):
         mine = {"level": 50, "propagate": True, "filters": ["f"]}
-        loggers = {"app_of_mine": mine, 3: {"level": 50}}
+        loggers = {"app_of_mine": mine, "other": {"filters": [Incomparable(), Incomparable()]}}
         before = state(app)
         refusal_of(
             configure, breaks_half_way(handlers={}, loggers=loggers, filters={"f": {"name": "x"}})
@@ -110,15 +131,42 @@ class TestARefusedConfiguration:
         assert before == state(app)
         assert app.handlers[0] is logging._handlers["of the app"]
 
+    def test_removes_the_files_that_it_created(self):
+        Path("a.log").touch()
+        handlers = {
+            "a": {"class": "logging.FileHandler", "filename": "a.log"},
+            "new": {"class": "logging.FileHandler", "filename": "new.log"},
+            "z": {"class": "foreign_handlers.Broken", "filename": "b.log"},
+        }
+        refusal_of(configure, breaks_half_way(handlers=handlers, loggers={}))
+
+        assert ["a.log"] == [path.name for path in Path.cwd().iterdir()]
+
+    def test_keeps_what_was_written_meanwhile(self):
+        def write_and_break():
+            Path("new.log").write_text("kept")
+            raise RuntimeError
+
+        handlers = {
+            "new": {"class": "logging.FileHandler", "filename": "new.log"},
+            "z": {"()": write_and_break},
+        }
+        refusal_of(configure, breaks_half_way(handlers=handlers, loggers={}))
+
+        assert "kept" == Path("new.log").read_text()
+
     def test_puts_the_levels_of_handlers_back(self, app):
+        stubborn = Unchangeable()
+        stubborn.name = "stubborn"
         refusal_of(
             configure,
             {
                 "version": 1,
                 "incremental": True,
-                "handlers": {"of the app": {"level": "ERROR"}, "unknown": {"level": "ERROR"}},
+                "handlers": {"of the app": {"level": "ERROR"}, "stubborn": {"level": "ERROR"}},
             },
         )
+        stubborn.close()
 
         assert logging.INFO == app.handlers[0].level
 

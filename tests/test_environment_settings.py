@@ -61,5 +61,11 @@ class TestFromEnvironment:
         assert message.startswith("Unknown environment variable 'VLOG_VERBOSITY_LEVEL'. Did you")
         assert "'VLOG_VERBOSITY'" in message
 
+    @pytest.mark.parametrize("name", ["VLOG_verbosity", "vlog_verbosity", "Vlog_Verbosty"])
+    def test_refuses_a_name_in_small_letters(self, name):
+        message = refusal_of(from_environment, {name: "high"})
+
+        assert f"Unknown environment variable {name!r}. Did you mean 'VLOG_VERBOSITY'?" in message
+
     def test_passes_over_variables_of_other_programs(self):
         assert {} == from_environment({"VLOG_FLAGS": "-sv", "VLOG": "1", "PATH": "/bin"})

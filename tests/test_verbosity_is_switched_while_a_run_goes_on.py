@@ -169,7 +169,7 @@ class TestFromAnotherProcess:
         path = request_path(Path("log.jsonl"))
         path.write_bytes(content)
 
-        with pytest.raises(ValueError, match=r"wish|JSON|verbosity|steps|input|char"):
+        with pytest.raises(ValueError, match=r"request|JSON|verbosity|steps|input|char"):
             take_request(Path("log.jsonl"))
         assert not path.exists()
 
@@ -179,7 +179,7 @@ class TestFromAnotherProcess:
 
         with vlog.training_run(1, "low", "log.jsonl", sources=[]) as run:
             list(run.steps())
-        with pytest.raises(ConfigurationError, match="No run has taken the wish"):
+        with pytest.raises(ConfigurationError, match="No run has answered"):
             ask(Path("log.jsonl"), VerbosityRequest(Verbosity.ULTRA))
         assert not request_path(Path("log.jsonl")).exists()
 

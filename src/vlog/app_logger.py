@@ -8,6 +8,7 @@ does.
 from __future__ import annotations
 
 import logging
+import sys
 from typing import TYPE_CHECKING, Any
 
 import structlog
@@ -24,6 +25,8 @@ from vlog.verbosity import tier_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+
+    from structlog.typing import EventDict
 
 _ROOT = "vlog"
 _LEVELS = {
@@ -59,6 +62,7 @@ def get_logger(name: str | None = None) -> structlog.stdlib.BoundLogger:
         logging.getLogger(f"{_ROOT}.{name}" if name and name != _ROOT else _ROOT),
         processors=[
             structlog.contextvars.merge_contextvars,
+            _drop_no_exception,
             structlog.processors.StackInfoRenderer(additional_ignores=[__name__]),
             structlog.processors.format_exc_info,
         ],
@@ -66,6 +70,13 @@ def get_logger(name: str | None = None) -> structlog.stdlib.BoundLogger:
         context_class=dict,
         cache_logger_on_first_use=False,
     )
+
+
+def _drop_no_exception(_logger: Any, _method: str, event_dict: EventDict) -> EventDict:
+    """Leave out the exception where there is none: it would be a text that says so."""
+    if event_dict.get("exc_info") is True and sys.exc_info()[0] is None:
+        del event_dict["exc_info"]
+    return event_dict
 
 
 class _AppLogger(structlog.stdlib.BoundLogger):

@@ -102,8 +102,8 @@ def _refuse_misspelled(environ: Mapping[str, str]) -> None:
     """Refuse what is meant for vlog and would be passed over; other programs use `VLOG_` too."""
     names = list(VARIABLES.values())
     for name in environ:
-        if name.startswith("VLOG_") and name not in names and environ[name]:
-            near = get_close_matches(name, names, 1, cutoff=0.8)
+        if name.upper().startswith("VLOG_") and name not in names and environ[name]:
+            near = get_close_matches(name.upper(), names, 1, cutoff=0.8)
             if near:
                 raise ConfigurationError(
                     f"Unknown environment variable {name!r}. Did you mean {near[0]!r}? "

@@ -54,8 +54,10 @@ class Options(TypedDict, total=False):
             they have: `("transformers", "datasets", "accelerate", "trl", "peft", "torch",
             "py.warnings")`, the last for `warnings.warn`. `"root"` for all, `[]` for none.
         propagate: False. Whether the app's own handlers receive the entries as text too: those of
-            the logger `vlog` and of root, from the level on that these loggers have.
-        on_alert: None. Called with each entry of level WARNING or ERROR, in a thread of its own.
+            the logger `vlog` and of root, from the level on that these loggers have. vlog's own
+            console is off then, unless `console` asks for it.
+        on_alert: None. Called with the entry of each alert, and of a run that failed or was
+            interrupted, in a thread of its own.
         clock: None. Where time comes from.
         sources: None. What the monitor measures; None for everything that this machine has.
     """

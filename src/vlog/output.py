@@ -209,7 +209,8 @@ class Output:
 
     def _choose_console(self, theirs: list[ConsoleHandler]) -> ConsoleHandler | None:
         """Return the console that the app configured; one of its own if that fits."""
-        if self._wants_console is False or self.rank:
+        is_told = self._tells_app and self._wants_console is None  # the app shows it
+        if self._wants_console is False or is_told or self.rank:
             return None
         if theirs or (self._is_configured and not self._wants_console):
             return theirs[0] if theirs else None

@@ -121,6 +121,12 @@ def growing_lines(
     log_file = _as_path(path)
     if log_file.suffix in COMPRESSED_SUFFIX.values():
         raise LogReadError(f"{log_file} is compressed: nothing is added to it. Read it instead.")
+    try:
+        log_file.stat()  # `is_dir` is silent about a NUL and the like
+    except (FileNotFoundError, NotADirectoryError):
+        pass
+    except (OSError, ValueError) as error:
+        raise LogReadError(f"{log_file} cannot be read: {error}.") from error
     if log_file.is_dir():
         raise LogReadError(_folder_message(log_file))
     return FamilyLines(log_file, family=family, on_problem=on_problem)

@@ -12,7 +12,7 @@ from vlog import alerts
 from vlog.schema import EventType
 from vlog.true_losses import TrueLosses
 from vlog.verbosity import Verbosity
-from vlog.wording import number_text
+from vlog.wording import number_text, result_text
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -138,8 +138,7 @@ class StepEntries:
             self._update(metrics, step, extra)
 
     def _update(self, metrics: dict[str, Any], step: int, extra: dict[str, Any]) -> None:
-        loss = f" - Loss: {number_text(metrics['loss'])}" if "loss" in metrics else ""
-        message = f"📝 Metrics of step {step}{loss}"
+        message = f"📝 Metrics of step {step}{result_text(metrics)}"
         update = EventType.TRAINING_METRICS_UPDATE
         self._log.record(update, message, of_step=step, metrics=metrics, **extra)
         self._judge_numbers(step, metrics)

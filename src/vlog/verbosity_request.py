@@ -83,5 +83,5 @@ def take_request(log_file: Path) -> VerbosityRequest | None:
     taken.unlink()
     wish = orjson.loads(content)
     if not isinstance(wish, dict):
-        raise ValueError(f"{path} holds no wish for a verbosity")  # noqa: TRY004 - as the others
+        raise ValueError(f"{path} holds no request for a verbosity")  # noqa: TRY004 - as the others
     return VerbosityRequest(Verbosity.parse(wish.get("verbosity", "")), wish.get("steps"))

@@ -51,7 +51,7 @@ class VerbositySwitch:
         try:
             wish = take_request(log_file)
         except (OSError, ValueError) as error:
-            self._output.report("a wish for another verbosity cannot be fulfilled", error)
+            self._output.report("a request for another verbosity cannot be fulfilled", error)
             return
         if wish is not None:
             act(wish)

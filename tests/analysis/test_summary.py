@@ -579,3 +579,21 @@ class TestProcesses:
             path.write_bytes(b"".join(orjson.dumps(entry) + b"\n" for entry in entries))
 
         assert [(3, 0.0), (3, 1.0)] == [(run.entries, run.loss.last) for run in summarize(log).runs]
+
+
+class TestSwitchedVerbosity:
+    def test_the_runs_own_numbers_count_where_steps_have_no_entry(self, sample_run, tmp_path):
+        """Steps 5 to 10 were written at low: the end entry alone knows of them."""
+        sample = sample_run(steps=10).begin().train(4)
+        sample.add(
+            "verbosity_changed", step=4, verbosity_before="high", verbosity_now="low", source="x"
+        )
+        statistics = {"steps": 10, "final_loss": 0.001, "best_loss": 0.0005, "total_steps": 10}
+        sample.add("log_record", "bad", "ERROR", logger="app", step=7)
+        sample.add("training_complete", step=10, statistics=statistics)
+        run = summarize(sample.write(tmp_path / "run.jsonl")).runs[-1]
+
+        assert (10, 100.0) == (run.progress.step, run.progress.percent)
+        assert (0.001, 0.0005, None) == (run.loss.last, run.loss.best, run.loss.best_step)
+        assert "high; low from step 4 on" == run.started.verbosity
+        assert {"ERROR": 1} == run.records

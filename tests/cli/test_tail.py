@@ -22,6 +22,26 @@ def line_of(entry):
     return "".join(str(cell.text) for cell in pretty_line(entry))
 
 
+class TestLine:
+    def test_of_a_record_says_whose_it_is_and_its_keys(self):
+        entry = {
+            "type": "log_record",
+            "level": "ERROR",
+            "message": "lost",
+            "logger": "app.data",
+            "fields": {
+                "rows": 10,
+                "exception": "Traceback\n  ...\nKeyError: 'x'",
+                "long": "y" * 99,
+            },
+        }
+        line = line_of(entry)
+
+        assert line.endswith(
+            f"lost  [app.data]  rows=10  exception=KeyError: 'x'  long={'y' * 60}..."
+        )
+
+
 class TestFilter:
     @pytest.mark.parametrize(
         ("level", "passed"), [("DEBUG", 4), ("INFO", 3), ("warning", 2), ("ERROR", 1)]

@@ -46,6 +46,9 @@ class TestJsonl:
             ('{"text": "a"}', "column 'instruction' is missing; the row has `text`: one form"),
             (b'{"instruction": "\xe9", "output": "b"}', "line 2 is not UTF-8 (byte 0xe9)."),
             (b'{"instruction": "\0", "output": "b"}', "line 2 has a NUL byte"),
+            ('{"output": "a", "output": "b"}', "line 2 names the key 'output' twice."),
+            ('{"x": [{"a": 1, "a": 2}], "b": 3}', "line 2 names the key 'a' twice."),
+            ('{"x": ' + "[" * 1_000 + "]" * 1_000 + "}", "line 2 is nested too deeply."),
         ],
     )
     def test_names_the_line_and_the_column(self, line, fault):
@@ -109,6 +112,7 @@ class TestJson:
         [
             (json.dumps([GOOD, {"instruction": "a"}]), "index 1, column 'output' is missing."),
             (json.dumps([GOOD, 7]), "index 1 is 7. Expected an object."),
+            ('[{"text": "a"}, {"text": "b", "text": "c"}]', "index 1 names the key 'text' twice."),
             ('[\n{"a": 1},\n{"b": }\n]', "line 3 is not JSON: "),
             (lines(GOOD, GOOD), "One object a line is JSONL: name it .jsonl."),
             (json.dumps(GOOD), "line 1 holds {'instruction'"),

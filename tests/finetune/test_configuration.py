@@ -4,11 +4,13 @@ import subprocess
 import sys
 import types
 from enum import StrEnum
+from fractions import Fraction
 from pathlib import Path
 
 import numpy as np
 import pytest
 
+import vlog
 from vlog.errors import ConfigurationError, MissingExtraError
 from vlog.finetune.configuration import check_configuration, check_installed
 from vlog.finetune.keys import KEYS, Number
@@ -113,6 +115,9 @@ class TestCheckConfiguration:
             ("max_steps", 2.0, "Expected a whole number"),
             ("max_steps", "60", "Expected a whole number"),
             ("max_steps", 10**30, "Expected a whole number"),
+            ("max_steps", 10**400, "Expected a whole number"),
+            ("learning_rate", 10**400, "Expected a number above 0"),
+            ("learning_rate", Fraction(10**400), "Expected a number above 0"),
             ("warmup_steps", -1, "Expected a whole number from 0"),
             ("max_seq_length", 0, "Expected a whole number from 1"),
             ("lora_r", 0, "Expected a whole number from 1 to 65,536."),
@@ -172,6 +177,81 @@ class TestCheckConfiguration:
         (tmp_path / "file").write_text("", encoding="utf-8")
 
         assert "no folder can be made or written there" in refusal(output_dir="file/results")
+
+    def test_refuses_an_output_dir_whose_name_is_too_long(self):
+        message = refusal(output_dir="x" * 5_000)
+
+        assert "File name too long" in message
+        assert len(message) < 200
+
+    def test_refuses_a_checkpoint_that_no_trainer_wrote(self):
+        Path("checkpoint-1").mkdir()
+
+        assert "has no trainer_state.json" in refusal(resume_from_checkpoint="checkpoint-1")
+
+
+class TestData:
+    ROW = '{"text": "a"}\n'
+
+    @pytest.mark.parametrize(
+        "config",
+        [
+            {"dataset": "training_logs.jsonl"},
+            {"dataset": "a.jsonl", "log_file": "b/../a.jsonl"},
+            {"dataset": "a.jsonl", "standard_log": "link.jsonl"},
+            {"dataset": "owner/data", "eval_dataset": "a.jsonl", "log_file": "a.jsonl"},
+            {"dataset": "folder", "log_file": "folder/train.jsonl"},
+            {"dataset": "folder", "log_file": "folder/new.jsonl"},
+        ],
+    )
+    def test_is_refused_where_a_log_would_be_written_into_it(self, config):
+        Path("folder").mkdir()
+        Path("b").mkdir()
+        for name in ("a.jsonl", "training_logs.jsonl", "folder/train.jsonl"):
+            Path(name).write_text(self.ROW, encoding="utf-8")
+        Path("link.jsonl").symlink_to("a.jsonl")
+
+        assert "would be written into" in refusal(**config)
+
+    def test_is_refused_where_a_variable_or_the_app_names_it_as_a_log(self, monkeypatch):
+        Path("a.jsonl").write_text(self.ROW, encoding="utf-8")
+        monkeypatch.setenv("VLOG_LOG_FILE", "a.jsonl")
+        assert "would be written into" in refusal(dataset="a.jsonl")
+
+        monkeypatch.delenv("VLOG_LOG_FILE")
+        vlog.configure()
+        Path("training_logs.jsonl").write_text(self.ROW, encoding="utf-8")
+        assert "would be written into" in refusal(dataset="training_logs.jsonl")
+
+    def test_is_refused_where_the_error_log_is_a_link_to_it(self):
+        Path("a.jsonl").write_text(self.ROW, encoding="utf-8")
+        Path("verbose_logging_errors.log").symlink_to("a.jsonl")
+
+        assert "would be written into" in refusal(dataset="a.jsonl")
+
+    def test_may_lie_beside_the_logs(self):
+        Path("train.jsonl").write_text(self.ROW, encoding="utf-8")
+
+        assert Path() == check_configuration(NEEDED | {"dataset": "."})["dataset"]
+
+    def test_without_a_length_needs_max_steps(self):
+        import datasets
+
+        rows = datasets.Dataset.from_list([{"text": "a"}]).to_iterable_dataset()
+
+        assert "Give max_steps, or a datasets.Dataset" in refusal(dataset=rows)
+        assert rows is check_configuration(NEEDED | {"dataset": rows, "max_steps": 1})["dataset"]
+
+    def test_is_told_by_its_class(self):
+        import datasets
+
+        class Mine(datasets.Dataset):
+            pass
+
+        mine = Mine(datasets.Dataset.from_list([{"text": "a"}]).data)
+
+        assert mine is check_configuration(NEEDED | {"dataset": mine})["dataset"]
+        assert "Expected a Hub name" in refusal(dataset=datasets.Value("int32"))
 
 
 class TestNumber:

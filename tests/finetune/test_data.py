@@ -7,7 +7,7 @@ import datasets
 import pytest
 
 from vlog.errors import ConfigurationError
-from vlog.finetune.data import load_data
+from vlog.finetune.data import load_data, refuse_overlap
 from vlog.finetune.files import read_rows
 from vlog.finetune.sources import find_source
 
@@ -100,6 +100,37 @@ class TestAFolder:
 
         assert load(Path("data")).rows == 1
 
+    def test_is_read_by_purpose(self):
+        for number, name in enumerate(["train", "validation", "other", ".hidden"], 1):
+            write_jsonl(f"data/{name}.jsonl", ROWS[:1] * number)
+        write_jsonl("data/training_logs.jsonl", [{"type": "training_start"}])
+        write_jsonl("data/verbose_training_logs.rank1.jsonl", [{"type": "training_start"}])
+
+        assert (1, 2) == (load("data").rows, load("data", "eval_dataset").rows)
+
+    @pytest.mark.parametrize("name", ["validation", "valid_1", "Eval", "dev", "test"])
+    def test_has_files_for_evaluation(self, name):
+        write_jsonl(f"data/{name}.jsonl", ROWS)
+        write_jsonl("more/a.jsonl", ROWS[:1])
+        write_jsonl(f"more/{name}.jsonl", ROWS)
+
+        assert (3, 1) == (load("data", "eval_dataset").rows, load("more").rows)
+        with pytest.raises(ConfigurationError, match=f"for this key; it has {name}.jsonl"):
+            load("data")
+
+    def test_for_training_has_nothing_for_evaluation(self):
+        write_jsonl("data/train.jsonl", ROWS)
+
+        with pytest.raises(ConfigurationError, match=r"for this key; it has train\.jsonl"):
+            load("data", "eval_dataset")
+
+    def test_with_another_file_says_that_it_is_no_data(self):
+        write_jsonl("data/train.jsonl", ROWS)
+        Path("data/training_args.json").write_text('{"seed": 1}', encoding="utf-8")
+
+        with pytest.raises(ConfigurationError, match=r"training_args\.json' has 1 bad row"):
+            load("data")
+
     def test_that_datasets_saved_is_loaded(self):
         table = datasets.Dataset.from_list(ROWS)
         table.save_to_disk("one")
@@ -167,6 +198,74 @@ class TestADataset:
 
         with pytest.raises(ConfigurationError, match=r"splits 'a', 'b'\. Expected one of: train"):
             load(splits)
+
+
+class TestRowsFurtherOn:
+    """Behind the first 1,000."""
+
+    @pytest.mark.parametrize("form", ["text", "instruction"])
+    def test_of_a_table_are_checked(self, form):
+        row = {"text": "a"} if form == "text" else ROWS[0]
+        column = "text" if form == "text" else "output"
+        table = datasets.Dataset.from_list([row] * 1_100 + [row | {column: None}])
+
+        with pytest.raises(ConfigurationError, match=rf"row 1100, column '{column}' is None\."):
+            load(table)
+
+    def test_of_an_iterable_one_are_named_when_they_are_read(self):
+        table = datasets.Dataset.from_list([ROWS[0]] * 1_100 + [ROWS[0] | {"output": None}])
+        data = load(table.to_iterable_dataset())
+
+        with pytest.raises(ConfigurationError, match=r"row 1100, column 'output' is None\."):
+            list(data.dataset)
+
+    @pytest.mark.parametrize(
+        "row",
+        [
+            {"text": "a"},
+            {"body": "a"},
+            {"prompt": "a", "completion": "b"},
+            {"messages": [{"role": "user", "content": "a"}]},
+        ],
+    )
+    def test_of_an_iterable_one_come_through(self, row):
+        table = datasets.Dataset.from_list([row | {"id": 1}] * 2).to_iterable_dataset()
+        data = load(table, text_field="body" if "body" in row else None)
+
+        assert [{"text": "a"} if "body" in row else row] * 2 == list(data.dataset)
+
+    def test_with_a_prompt_of_messages_need_a_completion_of_messages(self):
+        row = {"prompt": [{"role": "user", "content": "a"}], "completion": "b"}
+
+        with pytest.raises(ConfigurationError, match=r"'completion' is 'b'\. Expected a list"):
+            load(datasets.Dataset.from_list([row]))
+
+
+class TestRefuseOverlap:
+    def refuse(self, training, evaluation):
+        refuse_overlap(
+            {"dataset": load(training), "eval_dataset": load(evaluation, "eval_dataset")}
+        )
+
+    def test_refuses_to_evaluate_on_what_a_folder_has_for_training(self):
+        write_jsonl("data/a.jsonl", ROWS)
+
+        with pytest.raises(ConfigurationError, match=r"would both be '.*/data/a\.jsonl'"):
+            self.refuse("data", Path("data").absolute())
+
+    def test_refuses_one_split_for_both(self):
+        table = datasets.Dataset.from_list(ROWS)
+        splits = datasets.DatasetDict({"train": table})
+
+        with pytest.raises(ConfigurationError, match=r"\[train\]'"):
+            self.refuse(splits, splits)
+
+        self.refuse(splits, datasets.DatasetDict({"train": table}))
+
+    def test_lets_a_file_that_is_named_serve_as_both(self):
+        write_jsonl("data/a.jsonl", ROWS)
+
+        self.refuse("data/a.jsonl", "data/a.jsonl")
 
 
 class TestAHubName:

@@ -1,6 +1,7 @@
 """Real fine-tunings of a very small model: what they return, and what they leave."""
 
 import json
+import logging
 import sys
 import threading
 import types
@@ -13,6 +14,9 @@ from trainers import entries_of, of_type
 
 import vlog
 from vlog.errors import ConfigurationError, LogFileError
+from vlog.finetune.configuration import check_configuration
+from vlog.finetune.logs import log_options
+from vlog.handlers import StandardFormatter
 
 pytestmark = pytest.mark.filterwarnings("ignore:::trl", "ignore:::peft", "ignore:::datasets")
 
@@ -180,6 +184,28 @@ class TestTrainWithConfig:
 
         assert "model_loaded" in [entry["type"] for entry in entries_of(LOG)]
 
+    @pytest.mark.parametrize("log_file", [None, "a.jsonl"])
+    def test_shares_the_standard_log_that_the_app_configured(self, train, log_file, capsys):
+        vlog.configure()
+        standard = next(h for h in logging.getLogger("vlog").handlers
+                        if isinstance(h.formatter, StandardFormatter))  # fmt: skip
+        standard.setLevel(24)
+        train(
+            write("data.jsonl", ROWS), use_verbose_logging=log_file is not None, log_file=log_file
+        )
+
+        assert "training_complete" == entries_of(STANDARD_LOG)[-1]["type"]
+        assert [] == of_type(entries_of(STANDARD_LOG), "training_step_complete")
+        assert {"data.jsonl", STANDARD_LOG, "results", log_file or STANDARD_LOG} == {
+            path.name for path in Path().iterdir() if not path.name.startswith(".")
+        }
+        assert "pid" not in capsys.readouterr().err
+
+        train("data.jsonl")  # the app's handlers work as before
+
+        assert 2 == len(of_type(entries_of(STANDARD_LOG), "training_complete"))
+        assert of_type(entries_of(LOG), "training_step_complete")
+
     def test_trains_what_unsloth_loaded(self, train, monkeypatch):
         import peft
         from transformers import AutoModelForCausalLM, AutoTokenizer
@@ -250,6 +276,65 @@ class TestARefusal:
 
         with pytest.raises(LogFileError):
             train(write("data.jsonl", ROWS), log_file="file/log.jsonl", model_name="owner/none")
+
+
+class TestStandardLog:
+    """An argument, else the environment variable, else the default."""
+
+    @pytest.mark.parametrize(
+        ("config", "variable", "expected"),
+        [
+            ({}, "env.jsonl", "env.jsonl"),
+            ({"log_file": "a.jsonl"}, "env.jsonl", "env.jsonl"),
+            ({"log_file": "a.jsonl"}, "false", False),
+            ({"log_file": "a.jsonl"}, "", True),
+            ({"use_verbose_logging": False}, "env.jsonl", "env.jsonl"),
+            ({"use_verbose_logging": False}, "false", True),
+            ({"standard_log": "b.jsonl"}, "env.jsonl", "b.jsonl"),
+        ],
+    )
+    def test_is_the_first_that_is_given(self, config, variable, expected, monkeypatch):
+        monkeypatch.setenv("VLOG_STANDARD_LOG", variable)
+        values = check_configuration({"model_name": "a/b", "dataset": "a/b", **config})
+
+        assert expected == log_options(values)["standard_log"]
+
+
+class TestAnInterruptionBeforeTheRun:
+    @pytest.mark.parametrize("error", [KeyboardInterrupt, SystemExit])
+    def test_is_recorded_and_raised(self, train, error, monkeypatch):
+        def load_model(values):
+            raise error
+
+        monkeypatch.setattr("vlog.finetune.training.load_model", load_model)
+        with pytest.raises(error):
+            train(write("data.jsonl", ROWS))
+        last = entries_of(LOG)[-1]
+
+        assert ("training_interrupted", error.__name__) == (last["type"], last["reason"])
+        assert [] == vlog.validate(LOG).problems
+
+
+class TestAnEnd:
+    def test_is_told_where_train_raises_before_the_run(self, train):
+        write("data.jsonl", ROWS)
+        Path("checkpoint-1").mkdir()
+        Path("checkpoint-1/trainer_state.json").write_text("{", encoding="utf-8")
+        with pytest.raises(ValueError, match="checkpoint"):
+            train("data.jsonl", resume_from_checkpoint="checkpoint-1")
+
+        assert "training_failed" == entries_of(LOG)[-1]["type"]
+        assert "training_start" not in [entry["type"] for entry in entries_of(LOG)]
+
+    def test_of_a_run_is_told_once(self, train, monkeypatch):
+        def training_step(*_, **__):
+            raise KeyboardInterrupt
+
+        monkeypatch.setattr("trl.SFTTrainer.training_step", training_step)
+        with pytest.raises(KeyboardInterrupt):
+            train(write("data.jsonl", ROWS))
+
+        assert 1 == len(of_type(entries_of(LOG), "training_interrupted"))
 
 
 class TestAFailureBeforeTheRun:

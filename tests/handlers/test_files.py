@@ -2,11 +2,14 @@
 
 import os
 import stat
+from contextlib import nullcontext
 
 import pytest
 
-from vlog.errors import ConfigurationError, LogFileError
-from vlog.handlers.files import check_writable, open_for_append
+from vlog import follow, training_run
+from vlog.errors import ConfigurationError, LogFileError, LogReadError
+from vlog.handlers import ErrorLogHandler, RotatingJsonlHandler
+from vlog.handlers.files import check_writable, expand_home, open_for_append
 
 
 def refusal_of(path):
@@ -45,6 +48,19 @@ class TestCheckWritable:
 
         assert "is a file, so no log file 'run.jsonl' can be in it" in message
 
+    @pytest.mark.parametrize(
+        ("name", "what"),
+        [
+            ("a\0b", "has a NUL in it. Give another path."),
+            ("a\ud800.jsonl", "cannot be a file's name: surrogates not allowed"),
+            ("n" * 300, "has 300 bytes. Expected at most 255"),
+            (f"{'d' * 300}/x", "cannot be reached: File name too long. Give another path."),
+            ("\0/x", "has a NUL in it"),
+        ],
+    )
+    def test_refuses_what_can_be_no_file(self, tmp_path, name, what):
+        assert what in refusal_of(tmp_path / name)
+
     @pytest.mark.skipif(os.geteuid() == 0, reason="root may write everywhere")
     @pytest.mark.parametrize("target", ["file", "folder"])
     def test_refuses_what_the_user_cannot_write(self, tmp_path, target):
@@ -64,6 +80,37 @@ class TestCheckWritable:
 
         assert f"{str(tmp_path)!r} cannot be written by this user" in message
         assert "Change its permissions or give another path" in message
+
+
+class TestExpandHome:
+    def test_puts_the_home_folder_in_place_of_a_tilde(self, monkeypatch):
+        monkeypatch.setenv("HOME", "/home/me")
+
+        assert "/home/me/x" == expand_home("~/x")
+
+    @pytest.mark.parametrize("path", ["x/~", "~no such user/x", "~a\0b"])
+    def test_leaves_any_other_path(self, path):
+        assert path == expand_home(path)
+
+
+class TestALog:
+    @pytest.mark.parametrize(("size", "is_taken"), [(214, True), (215, False)])
+    def test_has_room_for_the_names_beside_it(self, tmp_path, size, is_taken):
+        path = tmp_path / ("n" * size)
+        with nullcontext() if is_taken else pytest.raises(LogFileError, match="at most 214, for"):
+            RotatingJsonlHandler(path).close()
+
+    @pytest.mark.parametrize("name", ["a\0b", "~a\0b", "a\ud800", "n" * 300])
+    def test_whose_path_can_be_no_file_is_refused_by_all_that_open_it(self, name):
+        for call in (RotatingJsonlHandler, ErrorLogHandler):
+            with pytest.raises(LogFileError):
+                call(name)
+        with pytest.raises(LogReadError, match="cannot be read: "):
+            follow(name)
+
+    def test_whose_name_is_too_long_is_refused_by_a_run(self):
+        with pytest.raises(LogFileError, match="has 300 bytes"), training_run(log_file="n" * 300):
+            pass
 
 
 class TestOpenForAppend:

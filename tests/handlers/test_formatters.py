@@ -54,6 +54,30 @@ class TestOurEntries:
         assert orjson.dumps(ENTRY) + b"\n" == JsonlFormatter().format_line(record)
         assert orjson.dumps(ENTRY).decode() == JsonlFormatter().format(record)
 
+    def test_evaluations_and_ends_have_their_numbers_in_the_standard_log(self):
+        envelope = {"level": "INFO", "message": "m", "verbosity": "low", "step": 3}
+        evaluation = {
+            "type": "evaluation_complete",
+            **envelope,
+            "metrics": {"eval_loss": 0.5, "step": 99, "note": "text"},
+        }
+        end = {
+            "type": "training_complete",
+            **envelope,
+            "statistics": {"final_loss": 0.25, "steps": 3, "duration_seconds": 2.0},
+        }
+
+        assert formatted(make_record("vlog", evaluation), StandardFormatter()) == {
+            "type": "evaluation_complete",
+            "level": "INFO",
+            "message": "m",
+            "step": 3,
+            "eval_loss": 0.5,
+        }
+        assert {"final_loss": 0.25, "duration_seconds": 2.0}.items() <= formatted(
+            make_record("vlog", end), StandardFormatter()
+        ).items()
+
     def test_are_flat_in_the_standard_log(self):
         assert {
             "timestamp": "2025-01-10T11:30:00.123456+00:00",
@@ -62,6 +86,7 @@ class TestOurEntries:
             "message": "Step 42 done",
             "step": 42,
             "epoch": 1.5,
+            "run_id": "r",
             "loss": None,
             "learning_rate": 0.001,
             "grad_norm": 1.5,

@@ -259,7 +259,6 @@ class TestEventReader:
             assert "training_complete" == reader.last_type
             reader.close()
 
-
     def test_knows_the_end_of_a_run_that_comes_while_it_skips_to_the_end(self, log, monkeypatch):
         log.write_bytes(line(1))
         skip_to_end = LogLines.skip_to_end

@@ -36,6 +36,8 @@ class CourseCollector:
         self._summary = RunSummary(run_id=run_id, rank=rank)
         self._types: Counter[str] = Counter()
         self._levels: Counter[str] = Counter()
+        self._records: Counter[str] = Counter()
+        self._was_switched = False
         self._step_times = Samples()
         self._resources = ResourceCollector()
         self._non_finite_steps: set[int] = set()
@@ -55,6 +57,8 @@ class CourseCollector:
         summary.time.last = timestamp or summary.time.last
         summary.started.pid = summary.started.pid or integer_at(entry, "pid")
         self._add_progress(entry)
+        if entry.get("type") == EventType.LOG_RECORD:
+            count_name(self._records, str(entry.get("level")))
         add = self._BY_TYPE.get(str(entry.get("type")))
         if add is not None:
             add(self, entry)
@@ -63,6 +67,7 @@ class CourseCollector:
         """Return the summary, but for how the run ended and its alerts."""
         summary = self._summary
         summary.types, summary.levels = dict(self._types), dict(self._levels)
+        summary.records = dict(self._records)
         self._finish_step_time()
         summary.resources = self._resources.finish()
         self._finish_time()
@@ -74,7 +79,8 @@ class CourseCollector:
     def _add_progress(self, entry: dict[str, Any]) -> None:
         progress = self._summary.progress
         step, epoch = integer_at(entry, "step"), number_at(entry, "epoch")
-        progress.step = step if step is not None else progress.step
+        if step is not None and step != progress.step:
+            progress.step, progress.percent = step, None  # until an entry of this step says it
         progress.epoch = epoch if epoch is not None else progress.epoch
         section = object_at(entry, "progress") or entry  # at the top level in the standard log
         total, percent = _positive(section, "total_steps"), number_at(section, "progress_percent")
@@ -221,6 +227,12 @@ class CourseCollector:
             seconds = seconds_between(self._eta_at, text_at(entry, "timestamp"))
             check.actual_minutes = None if seconds is None else seconds / 60
 
+    def _add_switch(self, entry: dict[str, Any]) -> None:
+        started, now = self._summary.started, text_at(entry, "verbosity_now")
+        began = (started.verbosity or "-").partition(";")[0]
+        started.verbosity = f"{began}; {now} from step {integer_at(entry, 'step')} on"
+        self._was_switched = True
+
     def _fill_from_statistics(self, statistics: dict[str, Any]) -> None:
         """Take the run's own numbers where no step entries gave any: at low verbosity."""
         loss, step_time = self._summary.loss, self._summary.time.step_time
@@ -233,6 +245,11 @@ class CourseCollector:
             for name, key in (("last", "final_loss"), ("best", "best_loss")):
                 value = number_at(statistics, key)
                 setattr(loss, name, None if is_filtered and value == 0 else value)
+        elif self._was_switched:  # some steps have no entry
+            final, best = number_at(statistics, "final_loss"), number_at(statistics, "best_loss")
+            loss.last = loss.last if final is None else final
+            if best is not None and loss.best is not None and best < loss.best:
+                loss.best, loss.best_step = best, None
         if not self._step_times.count:
             step_time.count = integer_at(statistics, "steps") or 0
             for name in ("mean", "median", "min", "max"):
@@ -258,6 +275,7 @@ class CourseCollector:
     _BY_TYPE: ClassVar[dict[str, Callable[[CourseCollector, dict[str, Any]], None]]] = {
         EventType.SYSTEM_INITIALIZATION: _add_system,
         EventType.TRAINING_INITIALIZATION: _add_training,
+        EventType.VERBOSITY_CHANGED: _add_switch,
         EventType.TRAINING_START: _add_start,
         EventType.TRAINING_STEP_COMPLETE: _add_step,
         EventType.TRAINING_METRICS_UPDATE: _add_metrics,

@@ -282,6 +282,7 @@ class RunSummary:
         entries: Number of entries.
         types: Number of entries by `type`.
         levels: Number of entries by `level`.
+        records: Number of those among them that are records of other loggers.
         model: `model` of `training_initialization`.
         dataset: `dataset` of `training_initialization`.
     """
@@ -294,6 +295,7 @@ class RunSummary:
     entries: int = 0
     types: dict[str, int] = field(default_factory=dict)
     levels: dict[str, int] = field(default_factory=dict)
+    records: dict[str, int] = field(default_factory=dict)
     started: Started = field(default_factory=Started)
     model: dict[str, Any] = field(default_factory=dict)
     dataset: dict[str, Any] = field(default_factory=dict)

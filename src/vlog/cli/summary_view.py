@@ -57,6 +57,10 @@ def _print_run(screen: Screen, run: RunSummary) -> None:
         screen.pairs(_alert(alert, run) for alert in run.alerts)
     else:
         screen.line(Cell("  none", "green"))
+    severe = {level: run.records.get(level, 0) for level in ("ERROR", "WARNING")}
+    if any(severe.values()):
+        counts = ", ".join(f"{whole(count)} {level}" for level, count in severe.items() if count)
+        screen.pairs([("log records", Cell(f"{counts}; `vlog tail --type log_record`", "yellow"))])
 
 
 def _print_runs(screen: Screen, summary: Summary, focus: RunSummary | None) -> None:
@@ -292,6 +296,9 @@ def _files(summary: Summary, run: RunSummary | None) -> Rows:
     if segments:
         total = sum(file.bytes for file in segments)
         yield "segments", Cell(f"{len(segments)} older, from {segments[0].path} ({size(total)})")
+    if run is not None and run.checkpoints.last_path:
+        where = f"at step {run.checkpoints.last_step}: {run.checkpoints.last_path}"
+        yield "last checkpoint", Cell(where)
     whose = ""
     if run is not None and len(run.ranks) > 1:
         whose = f"; rank {run.rank} has in this run:"
@@ -299,9 +306,6 @@ def _files(summary: Summary, run: RunSummary | None) -> Rows:
     if summary.unreadable_lines:
         unreadable = f"{whole(summary.unreadable_lines)} lines; `vlog validate` names them"
         yield "unreadable", Cell(unreadable, "yellow")
-    if run is not None and run.checkpoints.last_path:
-        where = f"at step {run.checkpoints.last_step}: {run.checkpoints.last_path}"
-        yield "last checkpoint", Cell(where)
     for name, count in (run.types if run is not None else summary.types).items():
         yield f"  {name}", Cell(f"{count:>8,}", "dim")
 

@@ -8,10 +8,11 @@ from collections import deque
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
-from vlog.analysis.fields import integer_at, number_at, text_at, time_of
+from vlog.analysis.fields import integer_at, number_at, object_at, text_at, time_of
 from vlog.cli.screen import Cell, Screen, print_note
 from vlog.family import list_family, telling_fields
 from vlog.reader import growing_lines, parse, read_lines
+from vlog.schema import EventType
 from vlog.units import duration, number, percent
 from vlog.visible import visible_line
 
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
     from vlog.lines import Line
 
 POLL_SECONDS = 0.2
+_LONGEST_VALUE = 60  # characters
 _SPARE_LINES = 20
 _TELLING_CELLS = {"rank": 7, "pid": 11}
 _LEVEL_STYLES = {"DEBUG": "dim", "INFO": "green", "WARNING": "yellow", "ERROR": "bold red"}
@@ -115,6 +117,19 @@ def pretty_line(entry: dict[str, Any], telling: Sequence[str] = ()) -> Iterator[
     numbers = "  ".join(_numbers(entry, has_loss="loss" in message.lower()))
     if numbers:
         yield Cell(f"  {numbers}", "dim")
+    said = "  ".join(_said(entry))
+    if said:
+        yield Cell(f"  {said}", "dim")
+
+
+def _said(entry: dict[str, Any]) -> Iterator[str]:
+    """Yield whose record a `log_record` is, and its keys; the last line of a traceback."""
+    if entry.get("type") != EventType.LOG_RECORD:
+        return
+    yield f"[{_short(entry, 'logger')}]"
+    for name, value in object_at(entry, "fields").items():
+        text = str(value).strip().rpartition("\n")[2]
+        yield f"{name}={text if len(text) <= _LONGEST_VALUE else text[:_LONGEST_VALUE] + '...'}"
 
 
 def _short(entry: dict[str, Any], name: str) -> str:

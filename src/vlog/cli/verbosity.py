@@ -14,14 +14,14 @@ if TYPE_CHECKING:
 
     from vlog.verbosity_request import VerbosityRequest
 
-_WAIT_SECONDS = 10.0  # a run looks every second; a machine may be busy
+_WAIT_SECONDS = 6.0  # a run looks every second; a machine may be busy
 _POLL_SECONDS = 0.1
 
 
 def ask(log: Path, wish: VerbosityRequest) -> list[Path]:
     """Leave a wish beside a log and its other ranks' files; return those that a run has taken.
 
-    A wish that nobody has taken after ten seconds is taken back.
+    A wish that nobody has taken after six seconds is taken back.
 
     Raises:
         LogReadError: there is no such log.
@@ -36,15 +36,15 @@ def ask(log: Path, wish: VerbosityRequest) -> list[Path]:
         taken = _wait(files)
     except FileExistsError as error:
         raise ConfigurationError(
-            f"Another wish waits beside {log} already. Try again when it has been taken; if no run "
+            f"Another request waits beside {log}. Try again when a run has taken it; if no run "
             f"goes on, delete {error.filename2}."
         ) from error
     except OSError as error:
         why = f"{error.filename}: {error.strerror}"
-        raise ConfigurationError(f"The wish cannot be left beside the log ({why}).") from error
+        raise ConfigurationError(f"The request cannot be left beside the log ({why}).") from error
     if not taken:
         raise ConfigurationError(
-            f"No run has taken the wish in {_WAIT_SECONDS:g} s. Is {log} being written? "
+            f"No run has answered in {_WAIT_SECONDS:g} s. Is {log} being written? "
             "`vlog summary` says how its last run ended."
         )
     return taken

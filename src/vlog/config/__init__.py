@@ -1,7 +1,7 @@
 """The logging configuration of the whole process, from a YAML file or a dict.
 
 `apply.configure` reads (`file`), lays the common settings over it (`overrides`), looks for mistakes
-(`check`, `classes`), and then lets stdlib's dictConfig do the work (`rollback`).
+(`check`, `classes`, `stdlib`), and then lets stdlib's dictConfig do the work (`rollback`).
 """
 
 from __future__ import annotations

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Unpack
 from vlog.config.check import check_form, check_parts
 from vlog.config.file import Source, load
 from vlog.config.overrides import Draft, Overrides
-from vlog.config.rollback import all_or_nothing
+from vlog.config.rollback import all_or_nothing, no_new_files
 from vlog.config.values import BadKeyError, KeyPath
 from vlog.environment_settings import VARIABLES, from_environment
 from vlog.errors import ConfigurationError, refuse_unknown
@@ -83,7 +83,9 @@ def _given(draft: Draft, overrides: Overrides) -> dict[str, tuple[Any, str]]:
 
 def _apply(config: dict[str, Any], name: str) -> None:
     try:
-        with all_or_nothing(is_incremental=bool(config.get("incremental"))):
+        is_incremental = bool(config.get("incremental"))
+        files = [handler.get("filename") for handler in config["handlers"].values()]
+        with no_new_files(files), all_or_nothing(is_incremental=is_incremental):
             logging.config.dictConfig(config)
     except Exception as error:  # a class or factory of anybody's may raise anything
         cause = f"{error}: {error.__cause__}" if error.__cause__ else str(error)

@@ -13,8 +13,17 @@ from difflib import get_close_matches
 from logging.config import BaseConfigurator
 from typing import TYPE_CHECKING, Any
 
-from vlog.config.classes import check_factory, check_options
+from vlog.config.classes import (
+    check_factory,
+    check_formatter,
+    check_options,
+    is_log,
+    is_plain,
+)
+from vlog.config.rollback import known_handlers
+from vlog.config.stdlib import check_handles
 from vlog.config.values import BadKeyError, KeyPath, refuse_unknown_key, shown, value_at
+from vlog.errors import unknown_name
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -37,7 +46,7 @@ def check_form(config: dict[str, Any]) -> None:
     tree = BaseConfigurator(config).config
     if "version" not in tree:
         raise BadKeyError(("version",), "It is missing. Add `version: 1`.")
-    if tree["version"] != 1:
+    if tree["version"] != 1 or isinstance(tree["version"], bool):
         raise BadKeyError(
             ("version",), f"It is {shown(tree['version'])}. Expected the number 1, without quotes."
         )
@@ -51,6 +60,7 @@ def check_form(config: dict[str, Any]) -> None:
     for key in _SECTIONS:
         section = _mapping(tree, key, (key,))
         for name in section:
+            _check_is_text(name, (key, str(name)))
             _mapping(section, name, (key, str(name)))
     for path, part in _loggers(tree):
         for key in ("handlers", "filters"):
@@ -73,6 +83,7 @@ def check_parts(config: dict[str, Any]) -> None:
             refuse_unknown_key(path, key, _LOGGER_KEYS)
         _check_switch(part, "propagate", path)
     if value_at(tree, "incremental", ()):
+        _check_known(handlers)
         return
     for name in formatters:
         _check_formatter(formatters[name], ("formatters", str(name)))
@@ -83,6 +94,7 @@ def check_parts(config: dict[str, Any]) -> None:
         path = ("handlers", str(name))
         _check_references(handlers[name], path, formatters, filters, handlers)
         factory = check_factory(handlers[name], path, logging.Handler)
+        check_handles(factory, (*path, "()" if "()" in handlers[name] else "class"))
         check_options(factory, handlers[name], path, _OF_HANDLERS, files)
     for path, part in loggers:
         _check_names(part, "handlers", path, handlers)
@@ -109,6 +121,26 @@ def _mapping(parent: dict[str, Any], key: str, path: KeyPath) -> dict[str, Any]:
             path, f"It {what}. Expected a mapping: `name: value` lines, indented below."
         )
     return value
+
+
+def _check_is_text(name: object, path: KeyPath) -> None:
+    if not isinstance(name, str):
+        raise BadKeyError(
+            path,
+            f"It is named {shown(name)}, which is no text. Put the name in quotes: without them, "
+            "YAML reads a number, null, or yes, no, on and off as true and false.",
+        )
+
+
+def _check_known(handlers: Section) -> None:
+    """Refuse handlers that are not there, whose levels `incremental` is to change."""
+    known = known_handlers()
+    for name in handlers:
+        if name not in known:
+            text = unknown_name("handler", name, known) if known else "No handler has a name."
+            raise BadKeyError(
+                ("handlers", name), f"{text} With `incremental`, only levels of handlers change."
+            )
 
 
 def _check_switch(part: dict[str, Any], key: str, path: KeyPath) -> None:
@@ -171,6 +203,7 @@ def _check_references(
     formatter = value_at(handler, "formatter", path)
     if formatter:
         _check_name(formatter, (*path, "formatter"), formatters, "formatters")
+        _check_writes_json(handler, path, formatters[formatter])
     _check_names(handler, "filters", path, filters)
     if "target" in handler and "class" in handler:
         factory = check_factory(handler, path, logging.Handler)
@@ -179,22 +212,37 @@ def _check_references(
             _check_name(target, (*path, "target"), handlers, "handlers")
 
 
+def _check_writes_json(handler: dict[str, Any], path: KeyPath, formatter: dict[str, Any]) -> None:
+    """Refuse a formatter of stdlib's for a log that is to hold JSON."""
+    if not is_log(check_factory(handler, path, logging.Handler)):
+        return
+    if is_plain(formatter, ("formatters", str(handler["formatter"]))):
+        raise BadKeyError(
+            (*path, "formatter"),
+            f"{shown(handler['formatter'])} writes plain text, and a log holds JSON. Expected one "
+            "with `(): vlog.handlers.JsonlFormatter` or `(): vlog.handlers.StandardFormatter`; the "
+            "first is taken if `formatter` is left out.",
+        )
+
+
 def _check_formatter(part: dict[str, Any], path: KeyPath) -> None:
+    factory: Any = logging.Formatter
     if "()" in part or "class" in part:
         factory = check_factory(part, path, logging.Formatter)
-        if "()" in part:
-            check_options(factory, part, path, ("()", "."))
-            return
-    for key in part:
-        refuse_unknown_key(path, key, _FORMATTER_KEYS)
+    if "()" not in part:
+        for key in part:
+            refuse_unknown_key(path, key, _FORMATTER_KEYS)
     style = value_at(part, "style", path)
-    if style not in (None, "%", "{", "$"):
+    if "style" in part and style not in ("%", "{", "$"):
         raise BadKeyError((*path, "style"), f"It is {shown(style)}. Expected one of: %, {{, $.")
+    check_formatter(factory, part, path)
 
 
 def _check_filter(part: dict[str, Any], path: KeyPath) -> None:
     if "()" in part:
-        check_factory(part, path, logging.Filter)
+        factory = check_factory(part, path, logging.Filter)
+        check_options(factory, part, path, ("()", "."))
         return
     for key in part:
         refuse_unknown_key(path, key, ("name", "()"))
+    check_options(logging.Filter, part, path, ())

@@ -81,7 +81,7 @@ def _parse(name: str, text: str) -> Source:
     try:
         loader = yaml.SafeLoader(text)
         node = loader.get_single_node()
-        keys = list(_keys(node, (), set()))
+        keys = list(_keys(loader, node, (), set()))
         content = loader.construct_document(node) if node is not None else None
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
@@ -117,12 +117,20 @@ def _remedy(what: str) -> str:
     return "Check the indentation, and that quotes and brackets are closed."
 
 
-def _keys(node: yaml.Node | None, path: KeyPath, seen: set[int]) -> Iterator[tuple[KeyPath, int]]:
+def _keys(
+    loader: yaml.SafeLoader, node: yaml.Node | None, path: KeyPath, seen: set[int]
+) -> Iterator[tuple[KeyPath, int]]:
     """Yield each key and its line, also where it stands twice."""
     if not isinstance(node, yaml.MappingNode) or id(node) in seen:
         return
     seen.add(id(node))  # an alias may lead to the mapping that it stands in
     for key, value in node.value:
-        own = (*path, str(key.value))
+        own = (*path, _key_text(loader, key))
         yield own, key.start_mark.line + 1
-        yield from _keys(value, own, seen)
+        yield from _keys(loader, value, own, seen)
+
+
+def _key_text(loader: yaml.SafeLoader, key: yaml.Node) -> str:
+    """Return the key as the checks name it: `on` without quotes is the key True."""
+    is_plain = key.tag.rpartition(":")[2] in ("bool", "int", "float", "null")
+    return str(loader.construct_object(key) if is_plain else key.value)

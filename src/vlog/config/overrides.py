@@ -11,6 +11,7 @@ from vlog.config.values import value_at
 from vlog.errors import ConfigurationError, check_flag
 from vlog.handlers import ConsoleHandler, ErrorLogHandler, RotatingJsonlHandler, StandardFormatter
 from vlog.handlers.error_log import ERROR_LOG_NAME
+from vlog.handlers.files import expand_home
 from vlog.output import DEFAULT_LOG_FILE, STANDARD_LOG_NAME
 from vlog.verbosity import Verbosity
 
@@ -190,7 +191,11 @@ class Draft:
     def _folder(self, handler: str) -> str:
         """Return the folder of a handler's file; nothing if its file is no path."""
         file = self.config["handlers"][handler].get("filename", ERROR_LOG_NAME)
-        return os.path.realpath(Path(file).parent) if isinstance(file, (str, os.PathLike)) else ""
+        is_path = isinstance(file, (str, os.PathLike))
+        try:
+            return os.path.realpath(Path(expand_home(file)).parent) if is_path else ""
+        except ValueError:  # a NUL in it, which the check refuses
+            return ""
 
     def _is_log(self, handler: str, *, standard: bool) -> bool:
         formatter = self._part("handlers", handler).get("formatter")
@@ -235,5 +240,5 @@ def _is_derived(value: object, base: type) -> bool:
 
 def _path(value: object, label: str) -> str:
     if isinstance(value, (str, os.PathLike)) and os.fspath(value):
-        return os.path.expanduser(os.fspath(value))  # noqa: PTH111 - keeps what is relative
+        return expand_home(value)
     raise ConfigurationError(f"{label} is {value!r}. Expected the path of a file.")

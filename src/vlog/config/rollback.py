@@ -7,7 +7,9 @@ they are put back, and after an error all loggers too.
 from __future__ import annotations
 
 import logging
-from contextlib import contextmanager
+import os
+from contextlib import contextmanager, suppress
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from vlog import open_runs
@@ -43,6 +45,30 @@ def all_or_nothing(*, is_incremental: bool) -> Iterator[None]:
             raise
         unused = before.go_on()
     _close(unused)  # without the lock: it may wait for a compression
+
+
+@contextmanager
+def no_new_files(files: Iterable[object]) -> Iterator[None]:
+    """Remove, if the block raises, those of `files` that it created and wrote nothing into.
+
+    Args:
+        files: What handlers have as their `filename`; what is no path is passed over.
+    """
+    paths = [Path(each) for each in files if isinstance(each, (str, os.PathLike))]
+    missing = [path for path in paths if not os.path.lexists(path)]
+    try:
+        yield
+    except BaseException:
+        for path in missing:
+            with suppress(OSError):  # it is not there, or must stay: the refusal is what to tell
+                if path.stat().st_size == 0:
+                    path.unlink()
+        raise
+
+
+def known_handlers() -> list[str]:
+    """Return the names of the handlers that stdlib knows by name."""
+    return list(_names)
 
 
 class _Logging:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from vlog.errors import ConfigurationError, unknown_name
+from vlog.finetune.configuration import check_checkpoint
 from vlog.finetune.keys import KEYS
 
 
@@ -72,3 +73,4 @@ def _check_checkpoint(values: dict[str, Any]) -> None:
             f"resume_from_checkpoint is True, but there is no checkpoint in {folder!r}. "
             "Leave it out, or give the path of a checkpoint."
         )
+    check_checkpoint(last)

@@ -12,7 +12,8 @@ from typing import Any
 
 from vlog.errors import ConfigurationError, MissingExtraError, refuse_unknown
 from vlog.finetune.keys import BITSANDBYTES_OPTIMIZERS, BY_NAME, KEYS, shown
-from vlog.finetune.sources import find_source
+from vlog.finetune.logs import log_paths
+from vlog.finetune.sources import find_source, holds, is_iterable
 
 _EXTRA = "pip install 'vlog-training[finetune]'"
 DATA_KEYS = ("dataset", "eval_dataset")
@@ -47,6 +48,7 @@ def check_configuration(config: object, dataset: object = None) -> dict[str, Any
     for name in DATA_KEYS:
         if values[name] is not None:
             values[name] = find_source(name, values[name])
+    _check_data(values)
     return values
 
 
@@ -83,17 +85,60 @@ def _check_folders(values: dict[str, Any]) -> None:
     is_path = model.startswith((".", "/", "~")) or "\\" in model or model.count("/") > 1
     if is_path and not os.path.isdir(os.path.expanduser(model)):  # noqa: PTH111, PTH112
         raise ConfigurationError(f"model_name is {model!r}: there is no such folder.")
-    if isinstance(checkpoint, str) and not os.path.isdir(checkpoint):  # noqa: PTH112
-        raise ConfigurationError(
-            f"resume_from_checkpoint is {checkpoint!r}: there is no such folder."
-        )
+    if isinstance(checkpoint, str):
+        check_checkpoint(checkpoint)
     folder = Path(values["output_dir"]).absolute()
-    nearest = next(each for each in (folder, *folder.parents) if each.exists())
+    try:
+        nearest = next(each for each in (folder, *folder.parents) if _is_there(each))
+    except OSError as error:
+        raise ConfigurationError(
+            f"output_dir is {shown(values['output_dir'])}: {error.strerror}. Give another one."
+        ) from error
     if not nearest.is_dir() or not os.access(nearest, os.W_OK):
         raise ConfigurationError(
             f"output_dir is {values['output_dir']!r}: no folder can be made or written there, "
             f"because of {str(nearest)!r}. Give another one."
         )
+
+
+def _is_there(path: Path) -> bool:
+    """Return whether `path` exists; raise the OSError of one that cannot be."""
+    try:
+        path.stat()
+    except (FileNotFoundError, NotADirectoryError):
+        return False
+    return True
+
+
+def check_checkpoint(folder: str) -> None:
+    """Refuse a folder that no Trainer wrote as a checkpoint.
+
+    Raises:
+        ConfigurationError: it is not there, or has no `trainer_state.json`.
+    """
+    if not os.path.isdir(folder):  # noqa: PTH112 - it says no to what cannot be a path
+        raise ConfigurationError(f"resume_from_checkpoint is {folder!r}: there is no such folder.")
+    if not (Path(folder) / "trainer_state.json").is_file():
+        raise ConfigurationError(
+            f"The checkpoint {folder!r} has no trainer_state.json. Give a folder "
+            "`checkpoint-<step>` that a training wrote whole."
+        )
+
+
+def _check_data(values: dict[str, Any]) -> None:
+    """Refuse data that logs would be written into, and a training without an end."""
+    if is_iterable(values["dataset"]) and values["max_steps"] == -1:
+        raise ConfigurationError(
+            f"dataset is {type(values['dataset']).__name__}, which has no length. "
+            "Give max_steps, or a datasets.Dataset."
+        )
+    for name in DATA_KEYS:
+        for log in log_paths(values) if isinstance(values[name], Path) else ():
+            if holds(values[name], log):
+                raise ConfigurationError(
+                    f"The log {str(log)!r} would be written into {name} {str(values[name])!r}. "
+                    "Give another log_file or standard_log."
+                )
 
 
 def check_installed(values: dict[str, Any]) -> None:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import csv
 import io
+import json
 import threading
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -74,7 +75,50 @@ def _row_of_line(place: str, raw: bytes) -> Row:
         value = orjson.loads(raw)
     except orjson.JSONDecodeError as error:
         return Row(place, fault=f"is not JSON: {error.msg} (character {error.colno})")
-    return _row_of_value(place, value)
+    twice = _keys_twice(raw)
+    return Row(place, fault=twice[0]) if twice else _row_of_value(place, value)
+
+
+def _keys_twice(raw: bytes) -> dict[int, str]:
+    """Return the fault of each row that has an object with a key twice, by the row's index.
+
+    The fast parser keeps the last of the two and does not say so. Only the keys matter here.
+
+    Args:
+        raw: JSON that the fast parser has taken: an array of rows, or one row.
+    """
+    twice = []
+
+    def check(pairs: list[tuple[str, Any]]) -> Any:
+        found = dict(pairs)
+        if len(found) == len(pairs):
+            return found
+        names = [name for name, _ in pairs]
+        twice.append(_Twice(next(name for name in names if names.count(name) > 1)))
+        return twice[-1]
+
+    try:
+        rows = json.loads(raw, object_pairs_hook=check, parse_int=str, parse_float=str)
+    except RecursionError:
+        return {0: "is nested too deeply"}
+    if not twice:
+        return {}
+    rows = rows if isinstance(rows, list) else [rows]
+    names = {index: _name_twice(row) for index, row in enumerate(rows)}
+    return {index: f"names the key {name!r} twice" for index, name in names.items() if name}
+
+
+class _Twice(str):
+    """The key that an object names twice, in place of the object."""
+
+    __slots__ = ()
+
+
+def _name_twice(value: object) -> str | None:
+    if isinstance(value, _Twice):
+        return value
+    inner = value.values() if isinstance(value, dict) else value if isinstance(value, list) else ()
+    return next(filter(None, map(_name_twice, inner)), None)
 
 
 def _row_of_value(place: str, value: object) -> Row:
@@ -101,8 +145,10 @@ def _read_json(path: Path) -> Iterator[Row]:
     if not isinstance(rows, list):
         yield Row("line 1", fault=f"holds {shown(rows)}. Expected an array of objects")
         return
+    twice = _keys_twice(raw)
     for index, value in enumerate(rows):
-        yield _row_of_value(f"index {index}", value)
+        place = f"index {index}"
+        yield Row(place, fault=twice[index]) if index in twice else _row_of_value(place, value)
 
 
 def _read_csv(path: Path) -> Iterator[Row]:

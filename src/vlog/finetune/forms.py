@@ -30,12 +30,15 @@ class Form:
         columns: The columns that every row has.
         optional: Those that it may have.
         words: The same in words.
+        holds_messages: Whether prompt and completion are lists of messages, as in a table that is
+            ready.
     """
 
     name: str
     columns: tuple[str, ...]
     optional: tuple[str, ...] = ()
     words: str = ""
+    holds_messages: bool = False
 
 
 _FORMS = (
@@ -84,8 +87,8 @@ def find_fault(row: Mapping[str, Any], form: Form) -> tuple[str, str] | None:
             other = find_form(row, None)
             hint = f"; the row has {other.words}: one form for all rows" if other else ""
             return column, f"is missing{hint}"
-        fault = _fault_of_messages if column == "messages" else _fault_of_text
-        found = fault(row[column])
+        is_list = column == "messages" or form.holds_messages
+        found = (_fault_of_messages if is_list else _fault_of_text)(row[column])
         if found:
             return column, found
     for column in form.optional:

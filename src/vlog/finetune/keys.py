@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import os
 from dataclasses import dataclass
 from numbers import Integral, Real
@@ -114,9 +113,12 @@ class Number(Key):
     def check(self, value: Any) -> Any:
         """Return the number as an int or a float."""
         kind = Integral if self.is_whole else Real
-        if isinstance(value, bool) or not isinstance(value, kind) or not math.isfinite(value):
+        if isinstance(value, bool) or not isinstance(value, kind):
             raise self.refuse(value)
-        number = int(value) if isinstance(value, Integral) else float(value)
+        try:
+            number = int(value) if isinstance(value, Integral) else float(value)
+        except OverflowError:  # a fraction of very large numbers
+            raise self.refuse(value) from None
         is_inside = self.minimum <= number <= self.maximum
         if self.is_open:
             is_inside = self.minimum < number < self.maximum

@@ -12,7 +12,7 @@ from vlog.describe.exception import described
 from vlog.errors import ConfigurationError
 from vlog.finetune.arguments import make_arguments
 from vlog.finetune.configuration import DATA_KEYS, check_configuration, check_installed
-from vlog.finetune.data import load_data
+from vlog.finetune.data import load_data, refuse_overlap
 from vlog.finetune.milestones import Milestones
 from vlog.finetune.model import load_model
 from vlog.schema import EventType, Severity
@@ -55,29 +55,30 @@ def train_with_config(config: Mapping[str, Any] | None = None, dataset: Any = No
         for name in DATA_KEYS
         if values[name] is not None
     }
+    refuse_overlap(data)
     loaded = clock.monotonic()
     _import_packages(values)
     arguments = make_arguments(values)
     milestones = Milestones(values)
-    milestones.record(
-        EventType.CONFIGURATION_LOADED,
-        f"⚙️ Configuration loaded - {values['model_name']}",
-        configuration=_shown(values),
-        given=sorted(name for name, value in (config or {}).items() if value is not None),
-        timing={"check_seconds": round(checked - begun, 6)},
-    )
-    milestones.record(
-        EventType.DATASET_READY,
-        f"📚 Data set ready - {_in_words(data['dataset'])}",
-        **{name: each.describe() for name, each in data.items()},
-        timing={"load_seconds": round(loaded - checked, 6)},
-    )
     try:
+        milestones.record(
+            EventType.CONFIGURATION_LOADED,
+            f"⚙️ Configuration loaded - {values['model_name']}",
+            configuration=_shown(values),
+            given=sorted(name for name, value in (config or {}).items() if value is not None),
+            timing={"check_seconds": round(checked - begun, 6)},
+        )
+        milestones.record(
+            EventType.DATASET_READY,
+            f"📚 Data set ready - {_in_words(data['dataset'])}",
+            **{name: each.describe() for name, each in data.items()},
+            timing={"load_seconds": round(loaded - checked, 6)},
+        )
         trainer = _make_trainer(values, data, arguments, milestones)
-    except Exception as error:
-        milestones.record_failure(error)
+        return trainer.train(resume_from_checkpoint=values["resume_from_checkpoint"])
+    except BaseException as error:
+        milestones.record_end(error)
         raise
-    return trainer.train(resume_from_checkpoint=values["resume_from_checkpoint"])
 
 
 _importing = threading.Lock()  # trl cannot be imported by two threads at once

@@ -9,7 +9,7 @@ from collections import Counter
 from pathlib import Path
 from typing import IO
 
-from vlog.handlers.files import MODE, check_writable
+from vlog.handlers.files import MODE, check_writable, expand_home
 from vlog.redaction import redact_text
 
 ERROR_LOG_NAME = "verbose_logging_errors.log"
@@ -20,13 +20,14 @@ class ErrorLogHandler(logging.FileHandler):
     """Append vlog's own errors as plain text; the file is created at the first one.
 
     Args:
-        filename: Path of the file. Several processes may share it.
+        filename: Path of the file; `~` is the user's home folder. Several processes may share it.
 
     Raises:
         LogFileError: the file cannot be written there.
     """
 
     def __init__(self, filename: str | Path = ERROR_LOG_NAME) -> None:
+        filename = expand_home(filename)
         check_writable(Path(filename).absolute())
         super().__init__(
             filename, mode="a", encoding="utf-8", delay=True, errors="backslashreplace"
@@ -47,12 +48,14 @@ class ErrorLogHandler(logging.FileHandler):
         """Write `record`; a file that cannot be opened raises no more than one that is full.
 
         The file is open only meanwhile: errors are rare, and may come when nobody closes it later.
+        What a full disk did not take stays in the open file's buffer, for the next time.
         """
         try:
             super().emit(record)  # the base opens the file unguarded
-            stream, self.stream = self.stream, None
-            if stream is not None:
-                stream.close()
+            if self.stream is not None:
+                self.stream.flush()
+                self.stream.close()
+                self.stream = None
         except Exception:  # noqa: BLE001 - stdlib's contract: a handler never raises
             self.handleError(record)
 

@@ -10,7 +10,7 @@ from pythonjsonlogger.orjson import OrjsonFormatter
 from vlog.clock import iso_timestamp
 from vlog.record import encode, entry_of
 from vlog.redaction import redact
-from vlog.schema import EventType, Severity
+from vlog.schema import END_EVENTS, EventType, Severity
 from vlog.values import clean_text, normalize
 
 # The standard log: where each flat key stands in an entry.
@@ -24,6 +24,8 @@ _FLAT_KEYS = {
     "progress_percent": ("progress", "progress_percent"),
     "remaining_steps": ("progress", "remaining_steps"),
 }
+
+_FINAL_KEYS = ("final_loss", "best_loss", "duration_seconds")
 
 
 class JsonlFormatter(OrjsonFormatter):
@@ -85,18 +87,30 @@ class StandardFormatter(JsonlFormatter):
 
     Keys: timestamp, type, level, message, step, epoch, loss, learning_rate, grad_norm,
     step_time (seconds), avg_step_time (seconds), eta_minutes, progress_percent,
-    remaining_steps. A key whose value is not known is absent.
+    remaining_steps, run_id. An evaluation's entry has its other numbers by their own names, and the
+    last one of a run has final_loss, best_loss and duration_seconds. A key whose value is not known
+    is absent.
     """
 
     def shape(self, entry: dict[str, Any]) -> dict[str, Any]:
         """Return the flat form of `entry`."""
-        names = ("timestamp", "type", "level", "message", "step", "epoch")
+        names = ("timestamp", "type", "level", "message", "step", "epoch", "run_id")
         flat = {name: entry[name] for name in names if name in entry}
         for name, (section, key) in _FLAT_KEYS.items():
             values = entry.get(section)
             if isinstance(values, dict) and key in values:
                 flat[name] = values[key]
-        return flat
+        if entry["type"] == EventType.EVALUATION_COMPLETE:
+            flat = _numbers_of(entry.get("metrics")) | flat
+        if entry["type"] in END_EVENTS:
+            statistics = _numbers_of(entry.get("statistics"))
+            flat |= {name: statistics[name] for name in _FINAL_KEYS if name in statistics}
+        return {name: flat[name] for name in (*names, *flat) if name in flat}
+
+
+def _numbers_of(section: Any) -> dict[str, Any]:
+    values = section.items() if isinstance(section, dict) else ()
+    return {name: value for name, value in values if isinstance(value, (int, float))}
 
 
 def _message(record: logging.LogRecord) -> str:

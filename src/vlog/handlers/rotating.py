@@ -9,6 +9,7 @@ segment keeps the number that rotation gives it (see `vlog.segments`).
 from __future__ import annotations
 
 import logging
+import math
 import os
 import sys
 from contextlib import suppress
@@ -26,7 +27,13 @@ from vlog.handlers.error_log import (
     ErrorReporter,
     tell_stderr,
 )
-from vlog.handlers.files import MODE, check_writable, open_for_append
+from vlog.handlers.files import (
+    MODE,
+    check_name_length,
+    check_writable,
+    expand_home,
+    open_for_append,
+)
 from vlog.handlers.formatters import JsonlFormatter
 from vlog.handlers.keeper import SegmentKeeper
 from vlog.ranks import process_rank, rank_path
@@ -38,6 +45,8 @@ if TYPE_CHECKING:
 
 MAX_MB = 512.0
 TOTAL_MB = 4096.0
+# Of the files beside it: another rank's, of a second process, a segment that is compressed.
+_LONGEST_ENDING = ".rank99999.pid4194304-999.000001.zst.part"
 _CLOSE_SECONDS = 5.0  # how long closing waits for a compression that is under way
 
 
@@ -50,7 +59,7 @@ class RotatingJsonlHandler(ConcurrentRotatingFileHandler):  # type: ignore[misc]
     never truncated: a torn last line is closed by a newline.
 
     Args:
-        filename: Path of the log.
+        filename: Path of the log; `~` is the user's home folder.
         max_mb: Size in MiB at which the file becomes a segment; 0 for never.
         total_mb: Size in MiB of all segments above which the oldest are deleted.
         compress: How segments are compressed, in the background: `zstd`, `gzip` or `none`.
@@ -73,10 +82,12 @@ class RotatingJsonlHandler(ConcurrentRotatingFileHandler):  # type: ignore[misc]
         report: Callable[[str, BaseException | None], None] | None = None,
     ) -> None:
         _check_options(max_mb, total_mb, compress)
-        self._plain = Path(os.path.abspath(filename))  # noqa: PTH100 - links stay links
+        expanded = expand_home(filename)
+        self._plain = Path(os.path.abspath(expanded))  # noqa: PTH100 - links stay links
         _check_name(self._plain)
         self._wanted = rank_path(self._plain, process_rank())
         check_writable(self._wanted)
+        check_name_length(self._plain, _LONGEST_ENDING)
         super().__init__(
             str(self._wanted), maxBytes=int(max_mb * MB), backupCount=1, encoding="utf-8"
         )
@@ -247,11 +258,17 @@ class RotatingJsonlHandler(ConcurrentRotatingFileHandler):  # type: ignore[misc]
 
 def _check_options(max_mb: float, total_mb: float, compress: str) -> None:
     for name, value in (("max_mb", max_mb), ("total_mb", total_mb)):
-        if isinstance(value, bool) or not isinstance(value, (int, float)) or value < 0:
+        is_number = isinstance(value, (int, float)) and not isinstance(value, bool)
+        if not is_number or not 0 <= value < math.inf:
             raise ConfigurationError(
                 f"{name} is {value!r}. Expected a number of MiB, 0 or more "
                 f"(default: {MAX_MB if name == 'max_mb' else TOTAL_MB:g})."
             )
+    if total_mb < max_mb:
+        raise ConfigurationError(
+            f"total_mb is {total_mb:g}, less than max_mb ({max_mb:g}): every segment would be "
+            "deleted at once. Expected max_mb or more."
+        )
     if compress not in COMPRESSIONS:
         raise ConfigurationError(
             f"Unknown compression {compress!r}. Expected one of: {', '.join(COMPRESSIONS)}."

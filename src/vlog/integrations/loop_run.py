@@ -145,9 +145,10 @@ class LoopRun:
             resumed_from=resumed_from,
             resumed_from_checkpoint=checkpoint,
         )
+        made_of = ", ".join(self._made_of) or "nothing is described"
         self.recorder.record(
             EventType.TRAINING_INITIALIZATION,
-            "🧩 Arguments, model and data sets are ready",
+            f"🧩 The run is made of: {made_of}",
             **self._made_of,
         )
 
