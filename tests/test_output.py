@@ -106,6 +106,24 @@ class TestOutput:
     def test_refuses_what_is_no_path(self, value):
         assert f"log_file is {value!r}. Expected the path of a file." == refusal_of(Output, value)
 
+    @pytest.mark.parametrize("name", ["a\0b", "\ud800.jsonl", "n" * 300])
+    def test_refuses_a_name_that_no_file_can_have(self, name):
+        with pytest.raises(LogFileError):
+            Output(name)
+
+    def test_of_the_configured_file_is_written_by_the_configured_handler(self, make_output):
+        configure()
+        (verbose, *_) = logging.getLogger("vlog").handlers
+        verbose.setLevel("MEDIUM")
+        output = make_output(VERBOSE)
+        output.open()
+        output.logger.entry(entry("milestone", "low"))
+        output.logger.entry(entry("detail", "high"))
+        logging.getLogger("vlog.app").warning("text")
+
+        assert ["milestone", "text"] == messages_in(VERBOSE)
+        assert verbose in output.handlers
+
     def test_refuses_a_file_that_cannot_be_written(self):
         with pytest.raises(LogFileError, match="does not exist"):
             Output("nowhere/own.jsonl")

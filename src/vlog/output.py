@@ -25,6 +25,7 @@ from vlog.handlers import (
     StandardFormatter,
 )
 from vlog.handlers.error_log import ERROR_LOG_NAME
+from vlog.handlers.files import check_writable, expand_home
 from vlog.handlers.rotating import MAX_MB, TOTAL_MB
 from vlog.ranks import process_rank
 from vlog.record import hand_to, make_record
@@ -188,9 +189,8 @@ class Output:
     def _add_file(
         self, path: Path, rotation: Rotation, formatter: JsonlFormatter, level: Verbosity
     ) -> None:
-        handler = _files.handler(path, rotation, self.report, formatter)
-        handler.setLevel(int(level))
-        self._files.append(handler)
+        check_writable(path)  # before anybody looks the path up: it may be none
+        self._files.append(_files.handler(path, rotation, self.report, formatter, level))
 
     def _arrange(self) -> None:
         """Take the handlers that a run which begins now writes to."""
@@ -277,7 +277,7 @@ def _tree() -> logging.Logger:
 
 
 class _Files:
-    """One handler per file in this process, so that two callbacks on one path share it."""
+    """One handler per file in this process, which all who want that path share, the app too."""
 
     def __init__(self) -> None:
         self._lock = threading.RLock()  # a signal handler may end a run while one begins
@@ -285,14 +285,21 @@ class _Files:
         self._users: WeakKeyDictionary[RotatingJsonlHandler, int] = WeakKeyDictionary()
 
     def handler(
-        self, path: Path, rotation: Rotation, report: ErrorReporter, formatter: JsonlFormatter
+        self,
+        path: Path,
+        rotation: Rotation,
+        report: ErrorReporter,
+        formatter: JsonlFormatter,
+        level: Verbosity,
     ) -> RotatingJsonlHandler:
+        real = os.path.realpath(path)
         with self._lock:
-            handler = self._by_path.get(os.path.realpath(path))
+            handler = self._by_path.get(real) or _configured_handler(real)
             if handler is None:
                 handler = RotatingJsonlHandler(path, **asdict(rotation), report=report)
                 handler.setFormatter(formatter)
-                self._by_path[os.path.realpath(path)] = handler
+                handler.setLevel(int(level))
+                self._by_path[real] = handler
         if type(handler.formatter) is not type(formatter):
             raise ConfigurationError(
                 f"{str(path)!r} cannot be a verbose and a standard log at once: another callback "
@@ -314,6 +321,14 @@ class _Files:
 _files = _Files()
 
 
+def _configured_handler(path: str) -> RotatingJsonlHandler | None:
+    """Return the handler by which the app has the file at the real `path` written, if it does."""
+    for handler in _tree().handlers:
+        if isinstance(handler, RotatingJsonlHandler) and path == os.path.realpath(handler.path):
+            return handler
+    return None
+
+
 def _console() -> ConsoleHandler:
     """Return the one console of this process: two live lines would write over each other."""
     return _console_of(os.getpid())
@@ -326,5 +341,5 @@ def _console_of(_pid: int) -> ConsoleHandler:
 
 def _path(value: object, option: str) -> Path:
     if isinstance(value, (str, os.PathLike)) and os.fspath(value) not in ("", b""):
-        return Path(os.path.abspath(os.path.expanduser(os.fsdecode(value))))  # noqa: PTH100, PTH111
+        return Path(os.path.abspath(expand_home(os.fsdecode(value))))  # noqa: PTH100 - links stay links
     raise ConfigurationError(f"{option} is {value!r}. Expected the path of a file.")

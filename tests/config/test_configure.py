@@ -179,3 +179,17 @@ class TestConfigure:
         message = refusal_of(configure, log_fiel="x.jsonl")
 
         assert message.startswith("Unknown override 'log_fiel'. Did you mean 'log_file'?")
+
+
+class TestLoggerOfRuns:
+    def test_a_name_that_is_nearly_its_is_refused(self):
+        near = {
+            "version": 1,
+            "handlers": {
+                "h": {"class": "vlog.handlers.RotatingJsonlHandler", "filename": "x.jsonl"}
+            },
+            "loggers": {"vlg": {"handlers": ["h"]}},
+        }
+
+        assert "loggers.vlg: Did you mean 'vlog'?" in refusal_of(configure, near)
+        configure({**near, "loggers": {"vlog": {"handlers": ["h"]}, "vlg": {}}})

@@ -86,7 +86,6 @@ class TestOurEntries:
             "message": "Step 42 done",
             "step": 42,
             "epoch": 1.5,
-            "run_id": "r",
             "loss": None,
             "learning_rate": 0.001,
             "grad_norm": 1.5,

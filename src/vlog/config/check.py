@@ -99,6 +99,16 @@ def check_parts(config: dict[str, Any]) -> None:
     for path, part in loggers:
         _check_names(part, "handlers", path, handlers)
         _check_names(part, "filters", path, filters)
+    _check_own_name(_mapping(tree, "loggers", ("loggers",)))
+
+
+def _check_own_name(loggers: dict[str, Any]) -> None:
+    """Refuse a logger that is nearly `vlog`: the runs would pass its handlers over."""
+    near = get_close_matches("vlog", [name for name in loggers if "." not in name], 1, cutoff=0.8)
+    if near and "vlog" not in loggers:
+        raise BadKeyError(
+            ("loggers", near[0]), "Did you mean 'vlog'? Runs are written by that logger's handlers."
+        )
 
 
 def _loggers(tree: dict[str, Any]) -> list[tuple[KeyPath, dict[str, Any]]]:

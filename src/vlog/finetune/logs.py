@@ -1,25 +1,16 @@
-"""Which logs a fine-tuning writes: by argument, environment, or default.
-
-Global state: files that the app has configured are made known to the runs' outputs, so that none
-is opened twice.
-"""
+"""Which logs a fine-tuning writes: by argument, environment, or default."""
 
 from __future__ import annotations
 
 import logging
 import os
-from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from vlog.environment_settings import from_environment
 from vlog.handlers import RotatingJsonlHandler, StandardFormatter
 from vlog.handlers.error_log import ERROR_LOG_NAME
 from vlog.output import DEFAULT_LOG_FILE, STANDARD_LOG_NAME
-from vlog.output import _files as _files_of_runs
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
 
 _OPTIONS = ("verbosity_level", "log_file", "standard_log", "console")
 
@@ -54,19 +45,6 @@ def log_paths(values: dict[str, Any]) -> list[Path]:
     if standard:
         paths.append(Path(os.path.expanduser(standard)))  # noqa: PTH111
     return [*paths, paths[0].parent / ERROR_LOG_NAME]
-
-
-@contextmanager
-def configured_files_shared() -> Iterator[None]:
-    """Let an output that is made in here write to the app's handler of a file that both want."""
-    levels = {handler: handler.level for handler in _configured_files()}
-    for handler in levels:
-        _files_of_runs._by_path[os.path.realpath(handler.path)] = handler  # noqa: SLF001
-    try:
-        yield
-    finally:
-        for handler, level in levels.items():
-            handler.setLevel(level)  # an output sets the level of its own files
 
 
 def _is_configured(options: dict[str, Any]) -> bool:

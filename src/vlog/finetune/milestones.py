@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from vlog.describe import describe_exception
-from vlog.finetune.logs import configured_files_shared, log_options
+from vlog.finetune.logs import log_options
 from vlog.run_log import record_alone
 from vlog.schema import EventType
 
@@ -29,8 +29,7 @@ class Milestones:
     def __init__(self, values: dict[str, Any]) -> None:
         from vlog.integrations.transformers import VerboseLoggingCallback  # noqa: PLC0415
 
-        with configured_files_shared():
-            self.callback: VerboseLoggingCallback = VerboseLoggingCallback(**log_options(values))
+        self.callback: VerboseLoggingCallback = VerboseLoggingCallback(**log_options(values))
         self._output = self.callback._output  # noqa: SLF001 - the run's own files
 
     def record(self, kind: EventType, message: str, **fields: Any) -> None:

@@ -87,14 +87,14 @@ class StandardFormatter(JsonlFormatter):
 
     Keys: timestamp, type, level, message, step, epoch, loss, learning_rate, grad_norm,
     step_time (seconds), avg_step_time (seconds), eta_minutes, progress_percent,
-    remaining_steps, run_id. An evaluation's entry has its other numbers by their own names, and the
+    remaining_steps. An evaluation's entry has its other numbers by their own names, and the
     last one of a run has final_loss, best_loss and duration_seconds. A key whose value is not known
     is absent.
     """
 
     def shape(self, entry: dict[str, Any]) -> dict[str, Any]:
         """Return the flat form of `entry`."""
-        names = ("timestamp", "type", "level", "message", "step", "epoch", "run_id")
+        names = ("timestamp", "type", "level", "message", "step", "epoch")
         flat = {name: entry[name] for name in names if name in entry}
         for name, (section, key) in _FLAT_KEYS.items():
             values = entry.get(section)
