@@ -53,6 +53,7 @@ def global_state_is_kept():
     root = logging.getLogger()
     loggers = [root, *(logging.getLogger(name) for name in ("vlog", "vlog.errors"))]
     before = [(each, each.level, list(each.handlers), each.propagate) for each in loggers]
+    disabled = {each for each in _loggers() if each.disabled}
     yield
     for each, level, handlers, propagate in before:
         for handler in set(each.handlers) - set(handlers):
@@ -60,11 +61,19 @@ def global_state_is_kept():
         each.setLevel(level)
         each.handlers[:] = handlers
         each.propagate = propagate
+    for each in _loggers():  # a dictConfig disables those that it does not name
+        each.disabled = each in disabled
+    logging.disable(logging.NOTSET)
     assert hooks == _hooks()
     deadline = time.monotonic() + 5
     while (left := _threads_of_vlog()) and time.monotonic() < deadline:
         time.sleep(0.01)
     assert not left, f"left running: {left}"
+
+
+def _loggers():
+    known = logging.root.manager.loggerDict.values()
+    return [each for each in known if isinstance(each, logging.Logger)]
 
 
 def _hooks():
