@@ -5,6 +5,7 @@ import os
 import time
 from pathlib import Path
 
+import following
 import pytest
 import zstandard
 from hypothesis import given
@@ -14,7 +15,7 @@ from unlucky_looks import change_during_the_next_look
 from vlog.errors import LogReadError
 from vlog.family import list_family, merge, telling_fields
 from vlog.lines import Line
-from vlog.reader import follow, growing_lines, read, read_lines
+from vlog.reader import growing_lines, read, read_lines
 from vlog.segments import segment_path
 
 
@@ -290,15 +291,7 @@ class TestRead:
 
 def follow_through(log, *acts, **options):
     """Return the names that `follow` yields while `acts` happen, one before each look."""
-    todo = iter(acts)
-
-    def stop():
-        act = next(todo, None)
-        if act is not None:
-            act()
-        return act is None
-
-    return names_in(follow(log, poll_seconds=0, stop=stop, **options))
+    return names_in(following.follow_through(log, *acts, **options))
 
 
 class TestFollow:

@@ -9,6 +9,7 @@ import textwrap
 import tracemalloc
 from pathlib import Path
 
+import following
 import pytest
 import zstandard
 from hypothesis import HealthCheck, given, settings
@@ -275,15 +276,7 @@ class TestParse:
 
 def follow_through(log, *acts, **options):
     """Return the numbers that `follow` yields while `acts` happen, one before each look."""
-    todo = iter(acts)
-
-    def stop():
-        act = next(todo, None)
-        if act is not None:
-            act()
-        return act is None
-
-    return numbers_in(follow(log, poll_seconds=0, stop=stop, **options))
+    return numbers_in(following.follow_through(log, *acts, **options))
 
 
 def append(path, content):

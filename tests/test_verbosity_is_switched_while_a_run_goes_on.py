@@ -59,7 +59,7 @@ class TestFromPython:
         assert [1, 2, 3] == steps_of(entries_of())
         assert [("high", "low", "python")] == changes_of(entries_of())
 
-    def test_a_second_wish_takes_the_place_of_the_first(self):
+    def test_a_second_request_takes_the_place_of_the_first(self):
         with vlog.training_run(9, "low", "log.jsonl", sources=[]) as run:
             for step in run.steps():
                 if step == 2:
@@ -68,7 +68,7 @@ class TestFromPython:
 
         assert [2, 3, 4, 5, 6, 7, 8, 9] == steps_of(entries_of())
 
-    def test_the_verbosity_of_before_comes_back_when_two_wishes_overlap(self):
+    def test_the_verbosity_of_before_comes_back_when_two_requests_overlap(self):
         with vlog.training_run(12, "low", "log.jsonl", sources=[]) as run:
             for step in run.steps():
                 if step in (2, 4):
@@ -116,7 +116,7 @@ class TestFromPython:
 
 
 class TestFromAnotherProcess:
-    def test_the_run_takes_the_wish_and_the_command_says_so(self):
+    def test_the_run_takes_the_request_and_the_command_says_so(self):
         done = threading.Event()
         said = {}
 
@@ -145,7 +145,7 @@ class TestFromAnotherProcess:
         assert 5 == len(steps_of(entries_of()))
         assert not request_path(Path("log.jsonl")).exists()
 
-    def test_a_second_wish_waits_for_the_first_to_be_taken(self):
+    def test_a_second_request_waits_for_the_first_to_be_taken(self):
         leave_request(Path("log.jsonl"), VerbosityRequest(Verbosity.ULTRA))
 
         with pytest.raises(FileExistsError):
@@ -153,7 +153,7 @@ class TestFromAnotherProcess:
         assert VerbosityRequest(Verbosity.ULTRA) == take_request(Path("log.jsonl"))
         assert [] == list(Path.cwd().iterdir())
 
-    def test_a_wish_for_an_earlier_run_is_taken_away(self):
+    def test_a_request_for_an_earlier_run_is_taken_away(self):
         leave_request(Path("log.jsonl"), VerbosityRequest(Verbosity.ULTRA))
         with vlog.training_run(2, "low", "log.jsonl", sources=[]) as run:
             for _ in run.steps():
@@ -165,7 +165,7 @@ class TestFromAnotherProcess:
     @pytest.mark.parametrize(
         "content", [b"", b"{", b"[]", b'{"verbosity": "loud"}', b'{"verbosity":"low","steps":-1}']
     )
-    def test_a_wish_that_cannot_be_understood_is_reported_and_taken_away(self, content):
+    def test_a_request_that_cannot_be_understood_is_reported_and_taken_away(self, content):
         path = request_path(Path("log.jsonl"))
         path.write_bytes(content)
 
@@ -173,7 +173,7 @@ class TestFromAnotherProcess:
             take_request(Path("log.jsonl"))
         assert not path.exists()
 
-    def test_nobody_there_is_an_error_and_leaves_no_wish(self, monkeypatch):
+    def test_nobody_there_is_an_error_and_leaves_no_request(self, monkeypatch):
         monkeypatch.setattr("vlog.cli.verbosity._WAIT_SECONDS", 0.2)
         from vlog.cli.verbosity import ask
 

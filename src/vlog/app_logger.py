@@ -17,9 +17,9 @@ from structlog.processors import CallsiteParameter, CallsiteParameterAdder
 from vlog import open_runs
 from vlog.clock import iso_timestamp
 from vlog.handlers import ConsoleHandler, ErrorReporter
-from vlog.record import carry, hand_to
+from vlog.record import carry, hand_to, severity_of
 from vlog.redaction import redact
-from vlog.schema import EventType, Severity
+from vlog.schema import EventType
 from vlog.values import clean_text, normalize
 from vlog.verbosity import tier_of
 
@@ -170,7 +170,7 @@ def _entry(name: str, level: int, text: str, fields: dict[str, Any]) -> dict[str
     entry: dict[str, Any] = {
         "timestamp": "",
         "type": EventType.LOG_RECORD,
-        "level": _severity(level),
+        "level": severity_of(level),
         "message": text,
         "verbosity": tier_of(level).label,
         "logger": name,
@@ -192,18 +192,3 @@ def _shown(entry: dict[str, Any]) -> str:
         if key not in _BELOW
     ]
     return " ".join([entry["message"], *fields])
-
-
-def _severity(level: int) -> Severity:
-    """Return the severity of a level number; apps give the levels other names."""
-    for least, severity in _SEVERITIES:
-        if level >= least:
-            return severity
-    return Severity.DEBUG
-
-
-_SEVERITIES = (
-    (logging.ERROR, Severity.ERROR),
-    (logging.WARNING, Severity.WARNING),
-    (logging.INFO, Severity.INFO),
-)

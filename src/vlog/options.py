@@ -15,7 +15,7 @@ from vlog.capture import check_names
 from vlog.clock import Clock, SystemClock
 from vlog.environment_settings import from_environment
 from vlog.errors import ConfigurationError, refuse_unknown
-from vlog.output import DefaultText, Output, Rotation
+from vlog.output import DefaultText, Output, Rotation, is_configured
 from vlog.recorder import Recorder
 from vlog.settings import Settings
 from vlog.verbosity import Verbosity
@@ -111,12 +111,12 @@ class Recording:
         known = Options.__annotations__
         refuse_unknown(options, ("verbosity_level", "log_file", *known, *also))
         given = from_environment()
-        is_configured = _is_default(log_file) and bool(logging.getLogger("vlog").handlers)
-        if not is_configured:  # what is configured has taken them in
+        uses_configuration = is_configured(log_file)
+        if not uses_configuration:  # what is configured has taken them in
             options = {**given, **options}
             log_file = given.get("log_file", log_file) if _is_default(log_file) else log_file
         if _is_default(verbosity_level):
-            configured = _configured_verbosity() if is_configured else Verbosity.HIGH
+            configured = _configured_verbosity() if uses_configuration else Verbosity.HIGH
             verbosity_level = given.get("verbosity_level", configured)
         self.sources: list[Source] | None = options.get("sources")
         if self.sources is not None and not (

@@ -50,6 +50,11 @@ _ALERT_SECONDS = 2.0  # how long closing waits for a function that is told of al
 _APP_SECONDS = 1.0  # how long an entry waits for a handler of the app's that is busy
 
 
+def is_configured(log_file: object) -> bool:
+    """Return whether a run with this `log_file` writes what the app set up on the logger `vlog`."""
+    return isinstance(log_file, DefaultText) and bool(_tree().handlers)
+
+
 @dataclass(frozen=True)
 class Rotation:
     """When a log becomes a segment, and how long segments are kept.
@@ -147,7 +152,7 @@ class Output:
         self._error_log: ErrorLogHandler | None = None
         self._wants_console = console
         self._open_runs = 0
-        self._is_configured = isinstance(log_file, DefaultText) and bool(_tree().handlers)
+        self._is_configured = is_configured(log_file)
         if self._is_configured:
             if standard_log:
                 raise ConfigurationError(

@@ -18,11 +18,22 @@ _numbers = itertools.count(1)  # of this process's runs; the ranks of a launch b
 
 def process_rank() -> int:
     """Return this process's rank, as torchrun, Accelerate or MPI tell it; 0 without them."""
-    for name in ("RANK", "OMPI_COMM_WORLD_RANK", "PMI_RANK"):
+    return _told_by_launcher("RANK", least=0)
+
+
+def world_size() -> int:
+    """Return the number of ranks, as the launcher tells it; 1 without one."""
+    return _told_by_launcher("SIZE", least=1)
+
+
+def _told_by_launcher(what: str, least: int) -> int:
+    """Return a launcher's `RANK` or `SIZE`: the first that is a number, or the least there is."""
+    torch = "RANK" if what == "RANK" else "WORLD_SIZE"
+    for name in (torch, f"OMPI_COMM_WORLD_{what}", f"PMI_{what}"):
         value = os.environ.get(name, "")
-        if value.isdigit():
+        if value.isdigit() and int(value) >= least:
             return int(value)
-    return 0
+    return least
 
 
 def rank_path(path: Path, rank: int) -> Path:
@@ -75,12 +86,3 @@ def _first_given(store: Any, key: str, own: str) -> str:
     if isinstance(answer[0], Exception):
         raise answer[0]
     return answer[0].decode()
-
-
-def world_size() -> int:
-    """Return the number of ranks, as the launcher tells it; 1 without one."""
-    for name in ("WORLD_SIZE", "OMPI_COMM_WORLD_SIZE", "PMI_SIZE"):
-        value = os.environ.get(name, "")
-        if value.isdigit() and int(value) > 0:
-            return int(value)
-    return 1

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 import orjson
 
 from vlog.resources import Reading
+from vlog.schema import Severity
 from vlog.verbosity import Verbosity
 
 if TYPE_CHECKING:
@@ -52,6 +53,19 @@ def entry_of(record: logging.LogRecord) -> dict[str, Any] | None:
     """Return the entry that `record` carries, or None if it is somebody else's record."""
     entry = getattr(record, _ATTRIBUTE, None)  # somebody's extra may have that name
     return entry if isinstance(entry, dict) and entry.keys() >= _ALWAYS else None
+
+
+def severity_of(level: int) -> Severity:
+    """Return the severity of a stdlib level number; apps give the levels other names.
+
+    >>> severity_of(50), severity_of(25), severity_of(5)
+    (<Severity.ERROR: 'ERROR'>, <Severity.INFO: 'INFO'>, <Severity.DEBUG: 'DEBUG'>)
+    """
+    if level >= logging.ERROR:
+        return Severity.ERROR
+    if level >= logging.WARNING:
+        return Severity.WARNING
+    return Severity.INFO if level >= logging.INFO else Severity.DEBUG
 
 
 def hand_to(

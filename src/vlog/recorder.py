@@ -14,8 +14,9 @@ from typing import TYPE_CHECKING, Any
 from vlog import __version__, open_runs
 from vlog.capture import Capture
 from vlog.clock import Clock, SystemClock
-from vlog.describe import describe_checkpoint, describe_exception
+from vlog.describe import describe_checkpoint, describe_environment, describe_exception
 from vlog.handlers import JsonlFormatter
+from vlog.lineage import find_checkpoint_run
 from vlog.machine import Machine
 from vlog.progress import Progress
 from vlog.ranks import agree_on_run_id
@@ -125,13 +126,13 @@ class Recorder:
         """Return whether the run's verbosity writes entries of this type."""
         return self._log.takes(EVENTS[kind].tier)
 
-    def start(self, environment: dict[str, Any], missing: list[str], **links: str | None) -> None:
+    def start(self, missing: list[str], checkpoint: str | None, **links: str | None) -> None:
         """Open the run with `system_initialization`, and begin to measure.
 
         Args:
-            environment: See `vlog.describe.describe_environment`.
             missing: What cannot be recorded in this set-up, and why.
-            **links: Runs and checkpoints that this run goes on from.
+            checkpoint: The checkpoint that this run goes on from.
+            **links: Other runs that it goes on from.
         """
         self.run_id = self._log.context["run_id"] = agree_on_run_id(self.run_id, self.report)
         self._output.open()
@@ -140,6 +141,9 @@ class Recorder:
         log_file = self._output.log_file
         if self._output.console is not None:
             self._output.console.start()
+        if checkpoint is not None:
+            origin = find_checkpoint_run(log_file, checkpoint) if log_file is not None else None
+            links = {"resumed_from": origin, "resumed_from_checkpoint": checkpoint, **links}
         known: dict[str, Any] = {name: value for name, value in links.items() if value is not None}
         self.record(
             EventType.SYSTEM_INITIALIZATION,
@@ -153,10 +157,10 @@ class Recorder:
                 "missing": missing,
                 "alert_limits": self._limits,
             },
-            environment=environment,
+            environment=describe_environment(),
         )
         self._machine.watch_disk("log", log_file)
-        self._switch.discard_old_wish()
+        self._switch.discard_old_request()
         open_runs.add(self)
         self._capture.start()
         self.monitor.start()  # not before: an alert must not be the first entry
@@ -361,13 +365,13 @@ class Recorder:
             usage = latest.values if latest is not None else None
             console.show_step(self.name, step, fields, usage)
 
-    def set_verbosity(self, wish: VerbosityRequest) -> None:
+    def set_verbosity(self, request: VerbosityRequest) -> None:
         """Write at another verbosity from now on."""
         if not self.is_ended:
-            self._switch.switch(wish, "python")
+            self._switch.switch(request, "python")
 
     def _tick(self) -> None:
-        """Look, in the monitor's thread, after what others may have done or wish."""
+        """Look, in the monitor's thread, after what others may have done or request."""
         if self.is_ended:
             return
         self._capture.refresh()

@@ -107,14 +107,13 @@ class RunLog:
         tier = EVENTS[kind].tier if verbosity is None else verbosity
         if tier < self._verbosity.value or not self.is_own_process:
             return
-        entry = {
-            **_envelope(kind, message, tier, level),
-            "seq": None,
-            "step": self.step if of_step is None else of_step,
-            "epoch": self.epoch,
-            **fields,
-        }
         with self.lock:
+            entry = {
+                **_envelope(kind, message, tier, level),
+                "step": self.step if of_step is None else of_step,
+                "epoch": self.epoch,
+                **fields,
+            }
             if self._is_writing and kind == EventType.LOG_RECORD:
                 self._said.append(entry)  # by a handler of the app's, or by a value's repr
                 return
@@ -127,7 +126,7 @@ class RunLog:
     def _write(self, entry: dict[str, Any]) -> None:
         outer, self._is_writing = self._is_writing, True
         try:
-            self._logger.entry(**{**entry, "seq": self.entries})
+            self._logger.entry(**entry, seq=self.entries)
         except Exception:
             self.entries += 1  # the gap names the entry that was lost
             raise

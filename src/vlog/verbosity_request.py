@@ -1,4 +1,4 @@
-"""A wish of somebody outside that a run be written at another verbosity: a file beside its log.
+"""A request from outside to write a run at another verbosity: a file beside its log.
 
 `vlog verbosity` writes it, the run takes it away.
 """
@@ -22,7 +22,7 @@ _LONGEST = 1000  # bytes
 
 @dataclass(frozen=True, slots=True)
 class VerbosityRequest:
-    """What is wished for.
+    """What is asked for.
 
     Attributes:
         verbosity: The verbosity.
@@ -42,22 +42,22 @@ class VerbosityRequest:
 
 
 def request_path(log_file: Path) -> Path:
-    """Return the file that stands beside `log_file` while a wish waits."""
+    """Return the file that stands beside `log_file` while a request waits."""
     return log_file.with_name(f".{log_file.name}.verbosity")
 
 
 def leave_request(log_file: Path, request: VerbosityRequest) -> None:
-    """Write a wish for the run that writes `log_file`.
+    """Write a request for the run that writes `log_file`.
 
     Raises:
-        FileExistsError: another wish waits there.
+        FileExistsError: another request waits there.
         OSError: it cannot be written there.
     """
     path = request_path(log_file)
     part = path.with_name(f"{path.name}.{os.getpid()}")
     part.write_bytes(orjson.dumps({"verbosity": request.verbosity.label, "steps": request.steps}))
     try:
-        os.link(part, path)  # unlike a rename, it does not take the place of another wish
+        os.link(part, path)  # unlike a rename, it does not take the place of another request
     except FileExistsError:
         raise
     except OSError:  # a file system without links
@@ -67,7 +67,7 @@ def leave_request(log_file: Path, request: VerbosityRequest) -> None:
 
 
 def take_request(log_file: Path) -> VerbosityRequest | None:
-    """Return the wish that waits beside `log_file`, and take it away; None if there is none.
+    """Return the request that waits beside `log_file`, and take it away; None if there is none.
 
     Raises:
         ValueError: it is none that can be understood. It is taken away all the same.
@@ -77,11 +77,11 @@ def take_request(log_file: Path) -> VerbosityRequest | None:
     if not path.is_file():
         return None
     taken = path.with_name(f"{path.name}.taken")
-    path.replace(taken)  # first: a wish that comes meanwhile is not lost
+    path.replace(taken)  # first: a request that comes meanwhile is not lost
     with taken.open("rb") as file:
         content = file.read(_LONGEST)
     taken.unlink()
-    wish = orjson.loads(content)
-    if not isinstance(wish, dict):
+    request = orjson.loads(content)
+    if not isinstance(request, dict):
         raise ValueError(f"{path} holds no request for a verbosity")  # noqa: TRY004 - as the others
-    return VerbosityRequest(Verbosity.parse(wish.get("verbosity", "")), wish.get("steps"))
+    return VerbosityRequest(Verbosity.parse(request.get("verbosity", "")), request.get("steps"))

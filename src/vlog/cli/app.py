@@ -232,12 +232,12 @@ def verbosity(
     from vlog.verbosity import Verbosity  # noqa: PLC0415
     from vlog.verbosity_request import VerbosityRequest  # noqa: PLC0415
 
-    wish = VerbosityRequest(Verbosity.parse(level), steps)
-    taken = ask(log, wish)
+    request = VerbosityRequest(Verbosity.parse(level), steps)
+    taken = ask(log, request)
     if as_json:
         Screen().json(
             {
-                "verbosity": wish.verbosity.label,
+                "verbosity": request.verbosity.label,
                 "steps": steps,
                 "taken_by": [str(file) for file in taken],
             }
@@ -245,7 +245,7 @@ def verbosity(
         return
     how_long = "for the rest of the run" if steps is None else f"for {steps} steps"
     for file in taken:
-        Screen().line(Cell(f"{file}: {wish.verbosity.label} from now on, {how_long}"))
+        Screen().line(Cell(f"{file}: {request.verbosity.label} from now on, {how_long}"))
 
 
 @_command

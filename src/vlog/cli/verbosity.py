@@ -18,21 +18,21 @@ _WAIT_SECONDS = 6.0  # a run looks every second; a machine may be busy
 _POLL_SECONDS = 0.1
 
 
-def ask(log: Path, wish: VerbosityRequest) -> list[Path]:
-    """Leave a wish beside a log and its other ranks' files; return those that a run has taken.
+def ask(log: Path, request: VerbosityRequest) -> list[Path]:
+    """Leave a request beside a log and its other ranks' files; return those that a run has taken.
 
-    A wish that nobody has taken after six seconds is taken back.
+    A request that nobody has taken after six seconds is taken back.
 
     Raises:
         LogReadError: there is no such log.
-        ConfigurationError: the wish cannot be written there, or nobody has taken it.
+        ConfigurationError: the request cannot be written there, or nobody has taken it.
     """
     files = [file for file in list_family(log) if file.is_file()]
     if not files:
         raise LogReadError(f"{log} does not exist. Give the path of a log that is being written.")
     try:
         for file in files:
-            leave_request(file, wish)
+            leave_request(file, request)
         taken = _wait(files)
     except FileExistsError as error:
         raise ConfigurationError(
@@ -51,7 +51,7 @@ def ask(log: Path, wish: VerbosityRequest) -> list[Path]:
 
 
 def _wait(files: list[Path]) -> list[Path]:
-    """Wait until all wishes are gone; then, or when it is too late, take back what is there."""
+    """Wait until all requests are gone; then, or when it is too late, take back what is there."""
     deadline = time.monotonic() + _WAIT_SECONDS
     waiting = list(files)
     has_begun = False

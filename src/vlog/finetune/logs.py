@@ -10,7 +10,7 @@ from typing import Any
 from vlog.environment_settings import from_environment
 from vlog.handlers import RotatingJsonlHandler, StandardFormatter
 from vlog.handlers.error_log import ERROR_LOG_NAME
-from vlog.output import DEFAULT_LOG_FILE, STANDARD_LOG_NAME
+from vlog.output import DEFAULT_LOG_FILE, STANDARD_LOG_NAME, is_configured
 
 _OPTIONS = ("verbosity_level", "log_file", "standard_log", "console")
 
@@ -48,7 +48,7 @@ def log_paths(values: dict[str, Any]) -> list[Path]:
 
 
 def _is_configured(options: dict[str, Any]) -> bool:
-    return "log_file" not in options and bool(logging.getLogger("vlog").handlers)
+    return is_configured(options.get("log_file", DEFAULT_LOG_FILE))
 
 
 def _configured_files() -> list[RotatingJsonlHandler]:

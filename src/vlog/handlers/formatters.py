@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-import logging
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from pythonjsonlogger.orjson import OrjsonFormatter
 
 from vlog.clock import iso_timestamp
-from vlog.record import encode, entry_of
+from vlog.record import encode, entry_of, severity_of
 from vlog.redaction import redact
-from vlog.schema import END_EVENTS, EventType, Severity
+from vlog.schema import END_EVENTS, EventType
 from vlog.values import clean_text, normalize
+
+if TYPE_CHECKING:
+    import logging
 
 # The standard log: where each flat key stands in an entry.
 _FLAT_KEYS = {
@@ -56,7 +58,7 @@ class JsonlFormatter(OrjsonFormatter):
         entry = {
             "timestamp": iso_timestamp(record.created),
             "type": EventType.LOG_RECORD,
-            "level": _severity(record.levelno),
+            "level": severity_of(record.levelno),
             "message": record.message,
             "logger": normalize(record.name)[0],
         }
@@ -101,11 +103,12 @@ class StandardFormatter(JsonlFormatter):
             if isinstance(values, dict) and key in values:
                 flat[name] = values[key]
         if entry["type"] == EventType.EVALUATION_COMPLETE:
-            flat = _numbers_of(entry.get("metrics")) | flat
+            for name, value in _numbers_of(entry.get("metrics")).items():
+                flat.setdefault(name, value)
         if entry["type"] in END_EVENTS:
             statistics = _numbers_of(entry.get("statistics"))
             flat |= {name: statistics[name] for name in _FINAL_KEYS if name in statistics}
-        return {name: flat[name] for name in (*names, *flat) if name in flat}
+        return flat
 
 
 def _numbers_of(section: Any) -> dict[str, Any]:
@@ -121,11 +124,3 @@ def _message(record: logging.LogRecord) -> str:
         parts, _ = normalize([record.msg, record.args])
         text = f"{parts[0]} <arguments {parts[1]}: raised {type(error).__name__}>"
     return clean_text(text)
-
-
-def _severity(level: int) -> Severity:
-    if level >= logging.ERROR:
-        return Severity.ERROR
-    if level >= logging.WARNING:
-        return Severity.WARNING
-    return Severity.INFO if level >= logging.INFO else Severity.DEBUG

@@ -26,7 +26,7 @@ from vlog.timing import (
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from vlog.integrations.loop_facts import Plan
+    from vlog.integrations.loop_facts import Plan, Spacing
     from vlog.recorder import Recorder
 
     # Where a number belongs: the step, and the result of the evaluation that it was logged in.
@@ -307,12 +307,8 @@ class LoopCourse:
         self._mark(EVALUATION)
         self._numbers.collect()
         result = self._evaluations.pop()
-        if error is not None:
-            self._ledger.take(EVALUATION)  # or the next one would seem as much longer
-            return
-        self.plan.evaluations.seen(self.plan.step)
-        self._recorder.progress.plan(self.plan.schedule)
-        self._recorder.evaluation_complete(result)
+        if self._has_succeeded(EVALUATION, self.plan.evaluations, error):
+            self._recorder.evaluation_complete(result)
 
     def checkpoint_begins(self) -> None:
         """Mark what came before the writing of a checkpoint."""
@@ -321,9 +317,14 @@ class LoopCourse:
     def checkpoint_ended(self, path: Any, error: BaseException | None) -> None:
         """Write `model_checkpoint_save`, unless it raised."""
         self._mark(CHECKPOINT)
+        if self._has_succeeded(CHECKPOINT, self.plan.checkpoints, error):
+            self._recorder.checkpoint_saved(None if path is None else os.fsdecode(path))
+
+    def _has_succeeded(self, phase: str, spacing: Spacing, error: BaseException | None) -> bool:
+        """Return whether an interlude is to be written, and take it into the plan if so."""
         if error is not None:
-            self._ledger.take(CHECKPOINT)
-            return
-        self.plan.checkpoints.seen(self.plan.step)
+            self._ledger.take(phase)  # or the next one would seem as much longer
+            return False
+        spacing.seen(self.plan.step)
         self._recorder.progress.plan(self.plan.schedule)
-        self._recorder.checkpoint_saved(None if path is None else os.fsdecode(path))
+        return True

@@ -12,12 +12,10 @@ import threading
 from typing import TYPE_CHECKING, Any
 
 from vlog import endings
-from vlog.describe import describe_environment
 from vlog.handlers.error_log import tell_stderr
 from vlog.integrations.guard import guarded
 from vlog.integrations.loop_course import LoopCourse
 from vlog.integrations.loop_facts import watch_optimizer
-from vlog.lineage import find_checkpoint_run
 from vlog.redaction import redact_text
 from vlog.schema import EventType
 from vlog.timing import FINALIZE, LOGGING
@@ -135,16 +133,7 @@ class LoopRun:
             self._watch_optimizer()
 
     def _write_start(self) -> None:
-        checkpoint, log_file = self._checkpoint, self._recording.output.log_file
-        resumed_from = None
-        if checkpoint is not None and log_file is not None:
-            resumed_from = find_checkpoint_run(log_file, checkpoint)
-        self.recorder.start(
-            describe_environment(),
-            missing=[],
-            resumed_from=resumed_from,
-            resumed_from_checkpoint=checkpoint,
-        )
+        self.recorder.start([], self._checkpoint)
         made_of = ", ".join(self._made_of) or "nothing is described"
         self.recorder.record(
             EventType.TRAINING_INITIALIZATION,
@@ -194,10 +183,10 @@ class LoopRun:
         self._unwatch_optimizer = self.course.optimizer = None
 
     @guarded
-    def set_verbosity(self, wish: VerbosityRequest) -> None:
+    def set_verbosity(self, request: VerbosityRequest) -> None:
         """Write at another verbosity from now on."""
         if self.begins_or_is_open("set_verbosity"):
-            self.recorder.set_verbosity(wish)
+            self.recorder.set_verbosity(request)
 
     log = _handed_on("log")
     epoch_begins = _handed_on("epoch_begins")

@@ -34,7 +34,6 @@ from vlog.integrations.trainer_facts import checkpoint_path
 from vlog.integrations.trainer_probe import find_trainer, wrap_trainer
 from vlog.integrations.trainer_progress import TrainerProgress
 from vlog.integrations.trainer_run import TrainerRun
-from vlog.lineage import find_checkpoint_run
 from vlog.options import DEFAULT_VERBOSITY, Options, Recording
 from vlog.output import DEFAULT_LOG_FILE
 from vlog.own_entry import own_entry
@@ -143,16 +142,16 @@ class VerboseLoggingCallback(TrainerCallback):  # type: ignore[misc]  # untyped 
         Raises:
             ConfigurationError: one of them cannot be used, or `steps` is given without a run.
         """
-        wish = VerbosityRequest(Verbosity.parse(verbosity_level), steps)
+        request = VerbosityRequest(Verbosity.parse(verbosity_level), steps)
         if self._run is not None:
-            self._run.recorder.set_verbosity(wish)
+            self._run.recorder.set_verbosity(request)
         elif steps is not None:
             raise ConfigurationError(
                 f"steps is {steps}, but no run goes on whose steps could be counted. Leave it out: "
                 "the verbosity then holds for the runs to come."
             )
         else:
-            self._recording.set_verbosity(wish.verbosity)
+            self._recording.set_verbosity(request.verbosity)
 
     def report_fault(self, what: str, error: BaseException) -> None:
         """Tell the error log; see `vlog.integrations.guard`."""
@@ -179,15 +178,9 @@ class VerboseLoggingCallback(TrainerCallback):  # type: ignore[misc]  # untyped 
         recorder = self._recording.new_run(endings.unwatch)
         endings.watch(recorder)
         self._run = TrainerRun(recorder, is_announced=not missing)
-        resumed_from = None
-        log_file = self._output.log_file
-        if resume_from_checkpoint is not None and log_file is not None:
-            resumed_from = find_checkpoint_run(log_file, resume_from_checkpoint)
         recorder.start(
-            describe_environment(),
             missing,
-            resumed_from=resumed_from,
-            resumed_from_checkpoint=resume_from_checkpoint,
+            resume_from_checkpoint,
             restarted_from=self._out_of_memory_run_id,
             previous_run_id=self._last_run_id,
         )
