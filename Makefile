@@ -5,13 +5,18 @@ BIN = $(VENV)/bin
 # The build of torch that is tested here. Set TORCH to the one that you have or want.
 TORCH ?= torch==2.13.0
 
-.PHONY: demo test check bench clean
+.PHONY: demo test soak check bench clean
 
 demo: $(VENV)/.trainer
 	$(BIN)/vlog demo
 
 test: $(VENV)/.dev
 	$(BIN)/python -m pytest
+
+# 1,000 kills at random instants, in minutes; the test suite does 50.
+soak: $(VENV)/.dev
+	VLOG_SOAK_KILLS=$${VLOG_SOAK_KILLS:-1000} $(BIN)/python -m pytest -q -s \
+		tests/test_a_kill_at_any_instant_loses_no_returned_entry.py
 
 # Lint, format and types.
 check: $(VENV)/.dev

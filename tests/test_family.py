@@ -14,7 +14,7 @@ from unlucky_looks import change_during_the_next_look
 
 from vlog.errors import LogReadError
 from vlog.family import list_family, merge, telling_fields
-from vlog.lines import Line
+from vlog.file_lines import Line
 from vlog.reader import growing_lines, read, read_lines
 from vlog.segments import segment_path
 

@@ -12,10 +12,11 @@ SOURCE = Path(__file__).parent.parent / "src" / "vlog"
 # Row by module or package, the lowest first. A module imports its own row or a lower one;
 # handlers and processors do not import each other, and analysis imports no row above 2.
 ROWS = {
-    1: ("clock", "errors", "schema", "verbosity"),
+    1: ("clock", "errors", "fork", "schema", "verbosity"),
     2: (
-        "alerts", "describe", "device_values", "environment_settings", "family", "filters",
-        "interrupts", "lineage", "lines", "open_runs", "own_entry", "ranks", "reader", "record",
+        "alerts", "describe", "device_values", "environment_settings", "family", "file_lines",
+        "filters", "gap", "interrupts", "lineage", "lines", "open_runs", "own_entry", "ranks",
+        "reader", "record",
         "redaction", "resources", "segments", "settings", "timing", "trends", "true_losses",
         "units", "values", "verbosity_request", "visible", "wording",
     ),
@@ -31,11 +32,11 @@ ROW_OF = {name: row for row, names in ROWS.items() for name in names}
 FENCES = {
     "accelerate": ("integrations.transformers",),
     "anyio": ("integrations.asgi", "integrations.log_stream"),
-    "concurrent_log_handler": ("handlers.rotating",),
+    "concurrent_log_handler": ("handlers.owned_file",),
     "datasets": ("finetune",),
     "msgspec": ("analysis",),
     "peft": ("finetune",),
-    "portalocker": ("handlers.rotating",),
+    "portalocker": ("handlers.keeper", "handlers.owned_file"),
     "psutil": ("resources",),
     "pynvml": ("resources.gpu.nvml",),
     "pythonjsonlogger": ("handlers.formatters",),

@@ -16,11 +16,12 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from unlucky_looks import change_during_the_next_look
 
+import vlog.file_lines
 import vlog.lines
 from vlog.errors import LogReadError, VlogError
 from vlog.handlers.keeper import compress
 from vlog.reader import follow, parse, read, read_lines
-from vlog.segments import segment_path
+from vlog.segments import list_segments, segment_path
 
 
 def lines_of(*numbers):
@@ -153,7 +154,7 @@ class TestRead:
 
     def test_skips_a_line_that_is_too_long(self, log, monkeypatch):
         """Its length is reported; the lines around it are read."""
-        monkeypatch.setattr(vlog.lines, "MAX_LINE_BYTES", 100)
+        monkeypatch.setattr(vlog.file_lines, "MAX_LINE_BYTES", 100)
         log.write_bytes(
             lines_of(1) + b"x" * 100 + b"\n" + b"y" * 1000 + b"\n" + lines_of(2) + b"z" * 500
         )
@@ -166,13 +167,46 @@ class TestRead:
 
     def test_needs_constant_memory(self, log, monkeypatch):
         """A file without newlines is not held in memory, nor are the entries."""
-        monkeypatch.setattr(vlog.lines, "MAX_LINE_BYTES", 2**16)
+        monkeypatch.setattr(vlog.file_lines, "MAX_LINE_BYTES", 2**16)
         log.write_bytes(lines_of(*range(100_000)) + b"x" * 2**24)
         tracemalloc.start()
 
         assert 100_000 == sum(1 for _ in read(log))
         assert tracemalloc.get_traced_memory()[1] < 2**20
         tracemalloc.stop()
+
+    @pytest.mark.parametrize("behind", [b"", b"\n", lines_of(2)])
+    def test_passes_over_nul_bytes_without_holding_them(self, log, behind):
+        """A crash of the machine leaves them; here 128 MiB that take no room on the disk."""
+        log.write_bytes(lines_of(1))
+        os.truncate(log, 2**27)
+        append(log, behind)
+        problems = Problems()
+        tracemalloc.start()
+        found = numbers_in(read(log, on_problem=problems))
+        peak = tracemalloc.get_traced_memory()[1]
+        tracemalloc.stop()
+
+        assert [1, 2][: 1 + (behind == lines_of(2))] == found
+        assert [(2, b"\n")] * (behind == b"\n") == [problem[1::2] for problem in problems]
+        assert peak < 2**23
+
+    @pytest.mark.parametrize("ending", [b"\n", b""])
+    def test_returns_an_entry_behind_nul_bytes(self, log, ending):
+        log.write_bytes(lines_of(1) + bytes(5000) + b'{"n":2}' + ending)
+
+        assert [1, 2] == numbers_in(read(log))
+        line = list(read_lines(log))[1]
+        assert (5000, b'{"n":2}' + ending, 8 + 5000) == (line.nuls, line.raw, line.start)
+
+    def test_knows_a_line_too_long_behind_nul_bytes(self, log, monkeypatch):
+        monkeypatch.setattr(vlog.file_lines, "MAX_LINE_BYTES", 100)
+        log.write_bytes(bytes(250) + b"x" * 200 + b"\n" + lines_of(1))
+        problems = Problems()
+
+        assert [1] == numbers_in(read(log, on_problem=problems))
+        assert [0] == [line.nuls for line in read_lines(log)]
+        assert [1] == [problem[1] for problem in problems]
 
     def test_finds_a_segment_that_is_compressed_while_it_reads(self, log):
         """A segment that was renamed after it was listed is looked for again."""
@@ -221,7 +255,8 @@ class TestRead:
 
         assert all(isinstance(entry, dict) for entry in read(log, on_problem=Problems()))
         if not suffix:
-            assert segment + plain == b"".join(line.raw for line in read_lines(log))
+            lines = read_lines(log)
+            assert segment + plain == b"".join(b"\0" * line.nuls + line.raw for line in lines)
 
     def test_refuses_what_is_missing_at_the_call(self, log):
         with pytest.raises(
@@ -312,6 +347,30 @@ class TestFollow:
             lambda: append(log, b'{"n":1}\n{"n"'),
             lambda: append(log, b":2"),
             lambda: append(log, b'}\n{"n":3}\n{"n":4}'),
+        )
+
+    def test_passes_over_nul_bytes_that_the_next_start_set_apart(self, log):
+        assert [1, 2, 3] == follow_through(
+            log,
+            lambda: append(log, lines_of(1) + bytes(5000)),
+            lambda: append(log, bytes(5000)),
+            lambda: append(log, b"\n" + lines_of(2)),
+            lambda: append(log, lines_of(3)),
+        )
+
+    def test_goes_on_where_the_numbers_of_segments_begin_again(self, log):
+        def delete():
+            for segment in list_segments(log):
+                segment.path.unlink()
+
+        assert [1, 2, 3, 4, 5] == follow_through(
+            log,
+            lambda: append(log, lines_of(1)),
+            lambda: rotate(log, 7, then=lines_of(2)),
+            delete,
+            lambda: rotate(log, 1, then=lines_of(3)),
+            lambda: rotate(log, 2, then=lines_of(4)),
+            lambda: append(log, lines_of(5)),
         )
 
     def test_returns_what_is_there_when_it_is_told_to_stop(self, log):

@@ -5,9 +5,11 @@ import time
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from outputs import refusal_of
 
-from vlog.redaction import FAILED, REDACTED, is_secret_key, redact, redact_text
-from vlog.values import MAX_TEXT
+import vlog
+from vlog.redaction import FAILED, REDACTED, is_secret_key, redact, redact_text, set_redaction
+from vlog.values import MAX_TEXT, clean_text
 
 # In two parts, so that no scanner takes the tests for a leak.
 SECRETS = {
@@ -32,8 +34,13 @@ SECRETS = {
     "google_oauth": "ya29." + "a0AfH6SMBx-abcdefghijkl",
     "docker": "dckr_pat_" + "AbCdEfGhIjKlMnOpQrStUvWxYz1",
     "private_key": "-----BEGIN RSA PRIVATE KEY-----\nMIIEow\nIBAAK\n-----END RSA PRIVATE KEY-----",
+    "pgp_key": "-----BEGIN PGP PRIVATE " + "KEY BLOCK-----\n\nlQVYBG\n=abcd\n",
     "half_private_key": "-----BEGIN PRIVATE " + "KEY-----\nMIIEowIBAAK",
 }
+HEX = "3f9a1c7e5b2d8064f3a9c1d7e5b2a86409f7c3e1"
+PRIVATE_KEY = "\n".join(
+    [SECRETS["half_private_key"].split("\n")[0], HEX, HEX.upper(), "-----END PRIVATE KEY-----"]
+)
 HARMLESS = [
     "tokens per second: 12345678",
     "time per token: 0.012345 seconds",
@@ -56,6 +63,14 @@ HARMLESS = [
     "git+ssh://git@github.com/me/repository.git@v1",
     "--use_cls_token yes --num_memory_tokens 4 --pad_token x",
     "credentials: {",
+    "passwords = [], secrets: {}, api_keys=( )",
+    "hf_AutoModelForCausalLM and hf_LlamaForSequenceClassification",
+    "Basic internationalization-support",
+    "token='supercalifragilistic', pad_token='reserved_special_token_0'",
+    "def f(password: str, api_key: str | None = None) -> bool:",
+    "hub_token='<HUB_TOKEN>' password=None",
+    "('password', 'email', 'plan'), ['password', 'email']",
+    "https://host/?signature=short&key=value",
     "step_time=1.23456789 secretariat: chestnut",
 ]
 
@@ -76,7 +91,8 @@ class TestIsSecretKey:
         ["hub_token", "HF_TOKEN", "token", "api_key", "OPENAI_API_KEY", "apiKey", "X-Api-Key",
          "password", "db.password", "aws_secret_access_key", "client_secret", "Authorization",
          "push_to_hub_token", "wandb_token", "api_keys", "openai_key", "AccountKey", "MYSQL_PWD",
-         "PGPASSWORD", "accessToken", "hub.token", "access_tokens", "DB_PASS"],
+         "PGPASSWORD", "accessToken", "hub.token", "access_tokens", "DB_PASS", "HF_TOKEN_2",
+         "password1", "OPENAI_API_KEY_12", "client_secret_value", "Set-Cookie", "ssh_key"],
     )  # fmt: skip
     def test_knows_the_names_of_secrets(self, key):
         assert is_secret_key(key)
@@ -127,6 +143,40 @@ class TestRedactText:
             ("x.py --hf_token X --lr 1", f"x.py --hf_token {REDACTED} --lr 1"),
             ("x.py --password 'a b' --lr 1", f"x.py --password '{REDACTED}' --lr 1"),
             ("tokenizer: hub_token=abcdefgh", f"tokenizer: hub_token={REDACTED}"),
+            (r'"{\\\"password\\\": \\\"a b\\\"}"', rf'"{{\\\"password\\\": \\\"{REDACTED}\\\"}}"'),
+            (r"{\"password\": \"a\\\"b c\"}", rf"{{\"password\": \"{REDACTED}\"}}"),
+            ("api_key=b'abcdefgh'", f"api_key=b'{REDACTED}'"),
+            ("x_token=SecretStr('a1b2c3d4e5f6')", f"x_token=SecretStr('{REDACTED}')"),
+            ("api_key=Secret(value='abcdefgh')", f"api_key=Secret(value='{REDACTED}')"),
+            ("password: str = 'hunter2'", f"password: str = '{REDACTED}'"),
+            ("password -> hunter2", f"password -> {REDACTED}"),
+            ("['x.py', '--password', 'a b']", f"['x.py', '--password', '{REDACTED}']"),
+            ("[('api_key', 'abcdefgh')]", f"[('api_key', '{REDACTED}')]"),
+            ("[(b'api_key', b'abcdefgh')]", f"[(b'api_key', b'{REDACTED}')]"),
+            ("[['api_key', 'abcdefgh']]", f"[['api_key', '{REDACTED}']]"),
+            (
+                "{'name': 'HF_TOKEN', 'value': 'abcdef'}",
+                f"{{'name': 'HF_TOKEN', 'value': '{REDACTED}'}}",
+            ),
+            ("credentials: {'a': ['b']}, x", f"credentials: {REDACTED}, x"),
+            ("api_keys=['a', 'b'] x", f"api_keys={REDACTED} x"),
+            ("credentials: {'a': 'b\nx", f"credentials: {REDACTED}\nx"),
+            ("machine x\n login me\n password ab", f"machine x\n login me\n password {REDACTED}"),
+            (f"wandb login {HEX}", f"wandb login {REDACTED}"),
+            (f"wandb.login(key='{HEX}')", f"wandb.login(key='{REDACTED}')"),
+            (f"invalid api key {HEX}", f"invalid api key {REDACTED}"),
+            (f"API key: {HEX}", f"API key: {REDACTED}"),
+            (f"my_own_token={HEX}", f"my_own_token={REDACTED}"),
+            ("bearer abcdEFGH12345678", f"bearer {REDACTED}"),
+            (f"https://host/?sv=2&sig={HEX}&x=1", f"https://host/?sv=2&sig={REDACTED}&x=1"),
+            (f"https://host/?X-Amz-Signature={HEX}", f"https://host/?X-Amz-Signature={REDACTED}"),
+            (f"https://host/?x=1&key={HEX}", f"https://host/?x=1&key={REDACTED}"),
+            (f"https://{HEX}@github.com/x", f"https://{REDACTED}@github.com/x"),
+            (f"{SECRETS['aws']}:{HEX}", REDACTED),
+            (f"\\n{SECRETS['openai']}", f"\\n{REDACTED}"),
+            (f"\x1b[32m{SECRETS['hugging_face']}", f"\x1b[32m{REDACTED}"),
+            (f"t%3D{SECRETS['hugging_face']}", f"t%3D{REDACTED}"),
+            (f"İ password=ab {SECRETS['npm']}", f"İ password={REDACTED} {REDACTED}"),
         ],
     )
     def test_takes_out_what_is_assigned_to_a_secret_name(self, text, expected):
@@ -141,15 +191,30 @@ class TestRedactText:
         ["a" * MAX_TEXT + "=", "token" * (MAX_TEXT // 5) + "=", "eyJ-" * (MAX_TEXT // 4) + "=",
          "a_" * (MAX_TEXT // 2) + ":", "://a:" * (MAX_TEXT // 5), "Bearer " * (MAX_TEXT // 7),
          "pad_token=" * (MAX_TEXT // 10), "token=|" * (MAX_TEXT // 7), "token='" * (MAX_TEXT // 7),
-         "://a:@" * (MAX_TEXT // 6), "sk-a1-" * (MAX_TEXT // 6), "--token " * (MAX_TEXT // 8)],
+         "://a:@" * (MAX_TEXT // 6), "sk-a1-" * (MAX_TEXT // 6), "--token " * (MAX_TEXT // 8),
+         "secrets: {[\n" * (MAX_TEXT // 12), '\\"password\\": \\"' * (MAX_TEXT // 16),
+         "login " * (MAX_TEXT // 6), "<cut: 5 characters>abc" * (MAX_TEXT // 22)],
         ids=["letters", "tokens", "jwt", "words", "urls", "bearers", "keys", "bars", "quotes",
-             "users", "shapes", "options"],
+             "users", "shapes", "options", "containers", "escapes", "logins", "cuts"],
     )  # fmt: skip
     def test_takes_time_in_proportion_to_the_text(self, text):
         """A pattern that backs up over the whole text takes 64 times as long for 8 times."""
         short = text[: MAX_TEXT // 8 - 1] + text[-1]
 
         assert fastest(text) < 24 * fastest(short)
+
+    @pytest.mark.parametrize("secret", [SECRETS["npm"], SECRETS["jwt"], PRIVATE_KEY])
+    @pytest.mark.parametrize("margin", range(4, 60, 8))
+    def test_leaves_no_piece_of_a_secret_where_a_text_was_cut(self, secret, margin):
+        """Whatever was in it is known no more by its begin, or by its end."""
+        text = (
+            f"{'a ' * (90 - margin // 2)}{secret} {'b ' * 300}{secret}{' c' * (90 - margin // 2)}"
+        )
+        left = redact_text(clean_text(text, 200 + len(secret)))
+        core = HEX + HEX.upper() if HEX in secret else secret
+        pieces = [core[at : at + 12] for at in range(4, len(core) - 12)]
+
+        assert [] == [piece for piece in pieces if piece in left]
 
     def test_takes_a_value_of_thousands_of_keys(self):
         """One inside the other they would be too deep for a recursion."""
@@ -158,10 +223,18 @@ class TestRedactText:
         assert text == redact_text(text)
 
     def test_lets_nothing_through_that_it_fails_on(self, monkeypatch):
-        monkeypatch.setattr("vlog.redaction._SHAPES", None)
+        monkeypatch.setattr("vlog.redaction.shapes._SHAPES", None)
 
         assert FAILED == redact_text("a text of some length")
         assert {"a": FAILED, "b": 1} == redact({"a": "a text of some length", "b": 1})
+
+    def test_keeps_no_failure_for_the_next_time(self, monkeypatch):
+        """The stack may have been at its end."""
+        with monkeypatch.context() as patch:
+            patch.setattr("vlog.redaction.shapes._SHAPES", None)
+            assert {FAILED: 1} == redact({"a_name_of_some_length": 1})
+
+        assert {"a_name_of_some_length": 1} == redact({"a_name_of_some_length": 1})
 
     @given(
         st.lists(
@@ -232,6 +305,8 @@ class TestRedact:
         entry = {"pwd": "/home/me", "PWD": "C:\\me"}
 
         assert dict(entry) == redact(entry)
+        path = {"GOOGLE_APPLICATION_CREDENTIALS": "/home/me/key.json"}
+        assert dict(path) == redact(path)
         assert {"pwd": REDACTED, "MYSQL_PWD": REDACTED} == redact({"pwd": "x", "MYSQL_PWD": "/x"})
 
     def test_raises_at_no_depth(self):
@@ -267,5 +342,116 @@ class TestRedact:
 
         assert tokenizer() == redact(tokenizer())
 
+    def test_takes_out_what_stands_beside_the_name_of_a_secret(self):
+        entry = {
+            "headers": [["Authorization", "abcdef"], ["accept", "text/html"]],
+            "env": [{"name": "HF_TOKEN", "value": "x"}, {"name": "LANG", "value": "C"}],
+            "kaggle": {"username": "me", "key": "x"},
+        }
+
+        assert {
+            "headers": [["Authorization", REDACTED], ["accept", "text/html"]],
+            "env": [{"name": "HF_TOKEN", "value": REDACTED}, {"name": "LANG", "value": "C"}],
+            "kaggle": {"username": "me", "key": REDACTED},
+        } == redact(entry)
+
+    def test_takes_out_a_private_key_line_by_line(self):
+        lines = ["a", *PRIVATE_KEY.split("\n"), "b"]
+
+        assert ["a", *[REDACTED] * 4, "b"] == redact(lines)
+
+    def test_leaves_the_merges_of_a_tokenizer(self):
+        merges = [["pass", "word"], ["secret", "ary"], ["to", "ken"], ["password", "less"]]
+
+        assert [list(pair) for pair in merges] == redact(merges)
+
     def test_takes_out_a_bare_token_that_is_long_enough(self):
         assert {"token": REDACTED} == redact({"token": "Zm9vYmFyYmF6cXV4"})
+
+
+@pytest.fixture
+def rules():
+    """Return `set_redaction`, whose rules are gone afterwards."""
+    yield set_redaction
+    set_redaction()
+
+
+class TestSetRedaction:
+    def test_is_there_for_everybody(self):
+        assert set_redaction is vlog.set_redaction
+
+    @pytest.mark.parametrize(
+        "key", ["badge_number", "Badge-Number", "x.badgeNumber", "my_badge_number"]
+    )
+    def test_makes_a_key_secret_in_whatever_case(self, rules, key):
+        rules(keys=["badgeNumber"])
+
+        assert {key: REDACTED} == redact({key: "a b"})
+        assert {key: {"x": [REDACTED]}} == redact({key: {"x": ["a"]}})
+        assert {"x": f"{key}={REDACTED} y"} == redact({"x": f"{key}=ab y"})
+        assert f"'{key}': '{REDACTED}'" == redact_text(f"'{key}': 'a b'")
+
+    def test_takes_out_numbers_too(self, rules):
+        rules(keys=["pin"])
+
+        assert {"pin": REDACTED, "pins": 1, "x": [{"pin": REDACTED}]} == redact(
+            {"pin": 1234, "pins": 1, "x": [{"pin": 0.5}]}
+        )
+
+    def test_makes_what_a_pattern_matches_secret_everywhere(self, rules):
+        rules(patterns=["ACME-[0-9]+", "(?i)project x"])
+
+        assert f"a {REDACTED}, {REDACTED}." == redact_text("a ACME-12, Project X.")
+        assert {REDACTED: [REDACTED]} == redact({"ACME-1": ["ACME-2"]})
+
+    def test_redacts_nothing_that_is_redacted(self, rules):
+        rules(patterns=["redacted", "[a-z]+"])
+
+        assert f"1 {REDACTED} 2" == redact_text(redact_text("1 abc 2"))
+
+    def test_keeps_the_value_of_a_key_unless_it_looks_like_a_secret(self, rules):
+        rules(keep=["session_token", "user"])
+        entry = {"session_token": "abc", "x": "session_token=a1b2c3d4e5f6", "hub_token": "a"}
+
+        assert {**entry, "hub_token": REDACTED} == redact(dict(entry))
+        assert {"credentials": {"user": "me", "key": REDACTED}} == redact(
+            {"credentials": {"user": "me", "key": "x"}}
+        )
+        assert {"session_token": REDACTED} == redact({"session_token": SECRETS["npm"]})
+
+    def test_keeps_a_text_that_looks_like_a_secret(self, rules):
+        rules(patterns=["ACME-[0-9]+"], keep=["sk-2024-MyOwnTransformerModel", "ACME-1"])
+
+        assert f"sk-2024-MyOwnTransformerModel {REDACTED} ACME-1 {REDACTED}" == redact_text(
+            f"sk-2024-MyOwnTransformerModel {SECRETS['openai']} ACME-1 ACME-2"
+        )
+
+    def test_takes_the_place_of_what_was_said_before(self, rules):
+        rules(keys=["pin"])
+        assert is_secret_key("pin")
+        rules(keys=["puk"])
+        assert (False, True) == (is_secret_key("pin"), is_secret_key("puk"))
+        rules()
+
+        assert (False, True) == (is_secret_key("puk"), is_secret_key("api_key"))
+
+    @pytest.mark.parametrize(
+        ("given", "expected"),
+        [
+            ({"keys": "pin"}, "keys is 'pin'. Expected a list of texts, such as [badge_number]."),
+            ({"keys": [5]}, "keys is a list with 5. Expected texts that are not empty"),
+            ({"keep": [""]}, "keep is a list with ''. Expected texts that are not empty"),
+            ({"keys": ["my key"]}, "keys is a list with 'my key'. Expected names of keys"),
+            ({"keys": ["_-"]}, "keys is a list with '_-'. Expected names of keys"),
+            ({"patterns": ["(["]}, "patterns is a list with '([', which is no regular expression:"),
+            ({"patterns": ["a*"]}, "matches where there is no character. Make it match at least"),
+            ({"patterns": [r"\b"]}, "matches where there is no character"),
+            ({"patterns": ["(?=secret)"]}, "matches where there is no character"),
+            ({"keys": ["pin"], "keep": ["my_pin"]}, "which keys makes a secret. Take it out of"),
+        ],
+    )
+    def test_refuses_what_cannot_be_meant_and_changes_nothing(self, rules, given, expected):
+        rules(keys=["puk"])
+
+        assert expected in refusal_of(set_redaction, **given)
+        assert is_secret_key("puk")

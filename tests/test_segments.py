@@ -48,6 +48,17 @@ class TestListSegments:
 
         assert [1] == [segment.number for segment in list_segments(strange)]
 
+    def test_takes_no_date_for_a_number(self, log):
+        log.with_name("run.jsonl.20251124").touch()
+
+        assert [] == list_segments(log)
+
+    def test_leaves_out_one_that_is_the_plain_file_still(self, log):
+        log.touch()
+        segment_path(log, 1).hardlink_to(log)
+
+        assert [] == list_segments(log)
+
     def test_takes_links_to_files_and_no_others(self, log):
         log.touch()
         segment_path(log, 1).symlink_to(log)

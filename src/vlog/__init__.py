@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 from vlog.verbosity import Verbosity
 
 if TYPE_CHECKING:
+    from vlog.analysis.repair import repair
     from vlog.analysis.summary import summarize
     from vlog.analysis.validate import validate
     from vlog.app_logger import get_logger
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
     from vlog.integrations.loop import TrainingRun, training_run
     from vlog.integrations.transformers import VerboseLoggingCallback
     from vlog.reader import follow, read
+    from vlog.redaction import set_redaction
 
 __version__ = "0.1.0"
 
@@ -34,6 +36,8 @@ __all__ = [
     "follow",
     "get_logger",
     "read",
+    "repair",
+    "set_redaction",
     "summarize",
     "train_with_config",
     "training_run",
@@ -47,6 +51,8 @@ _HOMES = {
     "follow": "vlog.reader",
     "get_logger": "vlog.app_logger",
     "read": "vlog.reader",
+    "repair": "vlog.analysis.repair",
+    "set_redaction": "vlog.redaction",
     "summarize": "vlog.analysis.summary",
     "train_with_config": "vlog.finetune.training",
     "TrainingRun": "vlog.integrations.loop",

@@ -138,7 +138,9 @@ def _say(logger: logging.Logger, level: int, text: str, fields: dict[str, Any]) 
             if level >= logging.INFO:
                 console.handle(record)
     elif logger.isEnabledFor(level):
-        logger.callHandlers(record)  # stdlib's last resort
+        resort = logging.lastResort  # not by `callHandlers`: a forked child has the run's listeners
+        if resort is not None and level >= resort.level:
+            resort.handle(record)
 
 
 def _record(

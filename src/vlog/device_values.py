@@ -25,12 +25,16 @@ def _is_plain_number(value: Any) -> bool:
     """Return whether `value` is a tensor that holds one real number itself.
 
     One that only stands for others is not: to read a distributed one is to talk to other ranks.
+    Nor is one that raises when it is asked: it is described like any other value.
     """
     torch = sys.modules.get("torch")
-    if torch is None or not isinstance(value, torch.Tensor) or value.numel() != 1:
+    try:
+        if torch is None or not isinstance(value, torch.Tensor) or value.numel() != 1:
+            return False
+        is_plain = type(value).__torch_dispatch__ is torch.Tensor.__torch_dispatch__
+        return is_plain and value.layout is torch.strided and not value.is_complex()
+    except Exception:  # noqa: BLE001 - a lazy parameter, or a class of the user's
         return False
-    is_plain = type(value).__torch_dispatch__ is torch.Tensor.__torch_dispatch__
-    return is_plain and value.layout is torch.strided and not value.is_complex()
 
 
 class DeviceValues:

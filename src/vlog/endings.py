@@ -15,6 +15,7 @@ import sys
 import threading
 from typing import TYPE_CHECKING, Any
 
+from vlog.fork import in_child
 from vlog.interrupts import deferred_signals
 
 if TYPE_CHECKING:
@@ -36,14 +37,12 @@ class _Endings:
     def __init__(self) -> None:
         self._open: dict[Recorder, int] = {}  # with the thread that trains
         self._lock = threading.RLock()
-        self._pid = os.getpid()
         # What stood there before ours; None while ours is not in the chain.
         self._previous_hook: Callable[..., Any] | None = None
         self._previous_thread_hook: Callable[..., Any] | None = None
 
     def watch(self, recorder: Recorder) -> None:
         with self._lock:
-            self._forget_parent()
             self._open[recorder] = threading.get_ident()
             self._hook()
             self._hook_signals()
@@ -54,10 +53,10 @@ class _Endings:
             if not self._open:
                 self._unhook()
 
-    def _forget_parent(self) -> None:
-        if self._pid != os.getpid():
-            self._pid = os.getpid()
-            self._open.clear()
+    def forget(self) -> None:
+        """Forget, in a forked child, the parent's runs, and who of its threads is in here."""
+        self._lock = threading.RLock()
+        self._open.clear()
 
     def _hook(self) -> None:
         """Chain the exception hooks, unless ours are in their chains still."""
@@ -118,8 +117,6 @@ class _Endings:
 
     def _end_all(self, end: Callable[[Recorder], None], thread: int | None = None) -> None:
         """End every open run, or those that `thread` trains; a forked child has none."""
-        if self._pid != os.getpid():
-            return
         with deferred_signals:
             for recorder, trainer in list(self._open.items()):
                 if thread is None or trainer == thread:
@@ -140,4 +137,5 @@ def end_by(recorder: Recorder, error: BaseException) -> None:
 _endings = _Endings()
 watch = _endings.watch
 unwatch = _endings.unwatch
+in_child(_endings.forget)
 atexit.register(_endings.at_exit)

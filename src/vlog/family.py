@@ -14,16 +14,16 @@ from datetime import datetime
 from typing import TYPE_CHECKING
 
 from vlog.lines import LogLines
-from vlog.segments import COMPRESSED_SUFFIX, SEGMENT_SUFFIX, names_of_files
+from vlog.segments import COMPRESSED_SUFFIX, SEGMENT_SUFFIX, names_of_files, real_log
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
     from pathlib import Path
 
-    from vlog.lines import Line, OnProblem
+    from vlog.file_lines import Line, OnProblem
 
 _PROCESS = r"(?:\.rank(?P<rank>\d+))?(?:\.pid(?P<pid>\d+)(?:-(?P<again>\d+))?)?"
-_ONE_PROCESS = re.compile(f".+?{_PROCESS}", re.ASCII)
+_ONE_PROCESS = re.compile(f"(?P<stem>.+?){_PROCESS}", re.ASCII)
 _TIMESTAMP = re.compile(rb'\s*\{\s*"timestamp"\s*:\s*"([^"]{1,64})"')
 
 
@@ -32,8 +32,9 @@ def list_family(log_file: Path) -> list[Path]:
 
     One whose plain file is gone while segments of it are there is among them. The name of one
     process's file, or of a compressed segment, stands for that alone, and so does a name of
-    which nothing is there.
+    which nothing is there. A link stands for the log that it leads to.
     """
+    log_file = real_log(log_file)
     if log_file.suffix in COMPRESSED_SUFFIX.values() or telling_fields([log_file]):
         return [log_file]
     name = re.compile(
@@ -65,6 +66,18 @@ def telling_fields(files: Iterable[Path]) -> tuple[str, ...]:
     matches = [_ONE_PROCESS.fullmatch(file.stem) for file in files]
     found = [match for match in matches if match is not None]
     return tuple(part for part in ("rank", "pid") if any(match[part] for match in found))
+
+
+def split_stem(file: Path) -> tuple[str, str]:
+    """Return the stem of a log's name, and what in it tells one process's file from the others.
+
+    >>> from pathlib import Path
+    >>> split_stem(Path("run.rank3.jsonl"))
+    ('run', '.rank3')
+    """
+    match = _ONE_PROCESS.fullmatch(file.stem)
+    stem = file.stem if match is None else match["stem"]
+    return stem, file.stem[len(stem) :]
 
 
 class FamilyLines:

@@ -11,6 +11,8 @@ import signal
 import threading
 from typing import Self
 
+from vlog.fork import in_child
+
 _MOST = 2  # whoever presses Ctrl-C a third time means now
 
 
@@ -19,6 +21,7 @@ class _Deferral:
 
     def __init__(self) -> None:
         self._depth = 0
+        self._owner = 0  # the thread that entered it
         self._waiting: list[int] = []
 
     def keeps(self, number: int) -> bool:
@@ -35,6 +38,7 @@ class _Deferral:
     def __enter__(self) -> Self:
         """Enter the section; it may be entered again inside."""
         if threading.get_ident() == threading.main_thread().ident:
+            self._owner = threading.get_ident()
             self._depth += 1
         return self
 
@@ -46,5 +50,15 @@ class _Deferral:
         while self._depth == 0 and self._waiting:
             signal.raise_signal(self._waiting.pop(0))  # its handler may raise: the rest waits on
 
+    def forget(self) -> None:
+        """Leave the section, in a child of another thread than the one that is in it.
+
+        Nobody else would: the child has no such thread, and would keep each signal for ever.
+        """
+        self._waiting.clear()
+        if self._owner != threading.get_ident():
+            self._depth = 0
+
 
 deferred_signals = _Deferral()
+in_child(deferred_signals.forget)

@@ -5,6 +5,8 @@ from __future__ import annotations
 import threading
 from typing import TYPE_CHECKING, Protocol
 
+from vlog.fork import in_child
+
 if TYPE_CHECKING:
     import logging
     from collections.abc import Collection
@@ -28,6 +30,7 @@ class OpenRun(Protocol):
 
 
 _open: dict[OpenRun, int] = {}  # with the thread that trains; the dict's order is that of begin
+in_child(_open.clear)  # the parent's: they would take what a child says, and write none of it
 
 
 def add(run: OpenRun) -> None:

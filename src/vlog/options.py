@@ -50,6 +50,7 @@ class Options(TypedDict, total=False):
         max_mb: 512. Size in MiB at which the log is set aside as a segment; 0 for never.
         total_mb: 4096. Size in MiB of all segments above which the oldest are deleted.
         compress: `"zstd"`. How segments are compressed: `"zstd"`, `"gzip"` or `"none"`.
+        buffer_mb: 16. MiB of entries that wait in memory while the log cannot be written.
         capture: Loggers whose records are taken into the log as `log_record`, at the levels that
             they have: `("transformers", "datasets", "accelerate", "trl", "peft", "torch",
             "py.warnings")`, the last for `warnings.warn`. `"root"` for all, `[]` for none.
@@ -74,6 +75,7 @@ class Options(TypedDict, total=False):
     max_mb: float
     total_mb: float
     compress: str
+    buffer_mb: float
     capture: Iterable[str] | None
     propagate: bool
     on_alert: Callable[[dict[str, Any]], object] | None

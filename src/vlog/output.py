@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 from weakref import WeakKeyDictionary, WeakValueDictionary
 
 from vlog.errors import ConfigurationError, check_flag
+from vlog.fork import in_child
 from vlog.handlers import (
     AlertHandler,
     ConsoleHandler,
@@ -26,7 +27,7 @@ from vlog.handlers import (
 )
 from vlog.handlers.error_log import ERROR_LOG_NAME
 from vlog.handlers.files import check_writable, expand_home
-from vlog.handlers.rotating import MAX_MB, TOTAL_MB
+from vlog.handlers.rotating import BUFFER_MB, MAX_MB, TOTAL_MB
 from vlog.ranks import process_rank
 from vlog.record import hand_to, make_record
 from vlog.schema import EventType
@@ -63,11 +64,13 @@ class Rotation:
         max_mb: Size in MiB at which the file becomes a segment; 0 for never.
         total_mb: Size in MiB of all segments above which the oldest are deleted.
         compress: `zstd`, `gzip` or `none`.
+        buffer_mb: MiB of entries that may wait while the file cannot be written.
     """
 
     max_mb: float = MAX_MB
     total_mb: float = TOTAL_MB
     compress: str = "zstd"
+    buffer_mb: float = BUFFER_MB
 
 
 class RunLogger(logging.Logger):
@@ -90,7 +93,7 @@ class RunLogger(logging.Logger):
         except Exception as error:  # noqa: BLE001 - the app's; the entry is worth more
             self.report("the app's LogRecord factory failed", error)
             record = make_record(self.name, entry, logging.LogRecord)
-        self.handle(record)
+        hand_to(self, record, self.report)  # not `handle`: one that raises would stop the rest
         if self.app is not None and entry["type"] != EventType.LOG_RECORD and _is_heard(record):
             # The run's lock is held here. Another thread may hold a handler's lock and wait for
             # the run's, because what that handler itself says is captured.
@@ -299,7 +302,11 @@ class _Files:
     ) -> RotatingJsonlHandler:
         real = os.path.realpath(path)
         with self._lock:
-            handler = self._by_path.get(real) or _configured_handler(real)
+            handler = self._by_path.get(real)
+            if handler is not None:
+                handler.limit(**asdict(rotation))
+            else:
+                handler = _configured_handler(real)
             if handler is None:
                 handler = RotatingJsonlHandler(path, **asdict(rotation), report=report)
                 handler.setFormatter(formatter)
@@ -322,8 +329,14 @@ class _Files:
         if users <= 0:
             handler.close()
 
+    def forget(self) -> None:
+        """Forget, in a forked child, whose runs write a file, and who of its threads is in here."""
+        self._lock = threading.RLock()
+        self._users.clear()
+
 
 _files = _Files()
+in_child(_files.forget)
 
 
 def _configured_handler(path: str) -> RotatingJsonlHandler | None:

@@ -157,9 +157,12 @@ class Progress:
             is_whole: Whether each of them had a finite loss. A mean that leaves some out is
                 neither a best loss nor a part of the epoch's; nor is one of two epochs' steps.
         """
-        if isinstance(loss, bool) or not isinstance(loss, (int, float)):
+        if type(loss) is bool or not issubclass(type(loss), (int, float)):
             return
-        self._final_loss = loss
+        try:
+            self._final_loss = loss = float(loss)
+        except OverflowError:  # an integer of hundreds of digits
+            return
         if not (is_whole and math.isfinite(loss)):
             return
         self._best_loss = min(self._best_loss, loss)

@@ -5,18 +5,19 @@ from __future__ import annotations
 import errno
 import os
 import time
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import orjson
 
 from vlog.errors import LogReadError
 from vlog.family import FamilyLines, list_family
-from vlog.lines import Line, OnProblem, read_errors, whole_segment
-from vlog.segments import COMPRESSED_SUFFIX, list_segments
+from vlog.file_lines import Line, OnProblem, whole_segment
+from vlog.lines import read_errors
+from vlog.segments import COMPRESSED_SUFFIX, list_segments, real_log
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
+    from pathlib import Path
 
     LogPath = str | os.PathLike[str]
 
@@ -38,7 +39,7 @@ def read(
     Where several ranks or processes wrote a file each, the plain name stands for all of them, and
     their entries are merged by time. What cannot be read is passed over: a torn last line, lines
     that are not a JSON object, damaged compressed segments. A last line that is complete but for
-    its newline counts.
+    its newline counts, and so does an entry behind NUL bytes that a crash of the machine left.
 
     Args:
         path: The log's plain file (which may be missing while segments are there). One rank's
@@ -154,7 +155,7 @@ def _entries(source: Iterable[Line], on_problem: OnProblem | None) -> Iterator[d
         try:
             entry = parse(line.raw)
         except ValueError as error:
-            if on_problem is not None and not line.is_tail and not line.raw.isspace():
+            if on_problem is not None and not line.is_tail and not line.is_blank:
                 on_problem(line.path, line.number, str(error), line.raw)
             continue
         yield entry
@@ -176,7 +177,7 @@ def _poll_for_ever(
 
 
 def _as_path(path: LogPath) -> Path:
-    return Path(os.fsdecode(path))
+    return real_log(path)
 
 
 def _folder_message(path: Path) -> str:

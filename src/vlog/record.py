@@ -8,6 +8,7 @@ It can be pickled by a queue handler.
 from __future__ import annotations
 
 import logging
+import re
 from typing import TYPE_CHECKING, Any
 
 import orjson
@@ -21,7 +22,6 @@ if TYPE_CHECKING:
 
 # JSON formatters of apps print all attributes that they do not know, but for those that begin so.
 _ATTRIBUTE = "_vlog_entry"
-_ALWAYS = frozenset({"type", "level", "message"})
 # A reading is a dataclass: passed through, it reaches `_encode_other`, which has it encoded.
 _OPTIONS = orjson.OPT_APPEND_NEWLINE | orjson.OPT_PASSTHROUGH_DATACLASS
 
@@ -44,15 +44,24 @@ def make_record(
     return record
 
 
+class _Carried:
+    """What tells an entry of ours from what somebody's `extra` has under the same name."""
+
+    __slots__ = ("entry",)
+
+    def __init__(self, entry: dict[str, Any]) -> None:
+        self.entry = entry
+
+
 def carry(record: logging.LogRecord, entry: dict[str, Any]) -> None:
     """Have `record` carry `entry`."""
-    setattr(record, _ATTRIBUTE, entry)
+    setattr(record, _ATTRIBUTE, _Carried(entry))
 
 
 def entry_of(record: logging.LogRecord) -> dict[str, Any] | None:
     """Return the entry that `record` carries, or None if it is somebody else's record."""
-    entry = getattr(record, _ATTRIBUTE, None)  # somebody's extra may have that name
-    return entry if isinstance(entry, dict) and entry.keys() >= _ALWAYS else None
+    carried = getattr(record, _ATTRIBUTE, None)
+    return carried.entry if type(carried) is _Carried else None
 
 
 def severity_of(level: int) -> Severity:
@@ -119,8 +128,28 @@ def _hand_to_one(
 
 
 def encode(entry: dict[str, Any]) -> bytes:
-    r"""Return `entry` as one line of JSON that ends in `\n`."""
-    return orjson.dumps(entry, default=_encode_other, option=_OPTIONS)
+    r"""Return `entry` as one line of JSON that ends in `\n`.
+
+    What is a line's end for Python's `splitlines`, a command for a terminal, or turns the direction
+    of text is written as its escape, which means the same.
+    """
+    line = orjson.dumps(entry, default=_encode_other, option=_OPTIONS)
+    if line.isascii() or not _may_act(line):
+        return line
+    return _ACTING.sub(_escaped, line)
+
+
+# C1 controls with U+0085, U+061C, U+200E and U+200F, U+2028 to U+202E, U+2066 to U+2069, in UTF-8.
+_ACTING = re.compile(rb"\xc2[\x80-\x9f]|\xd8\x9c|\xe2\x80[\x8e\x8f\xa8-\xae]|\xe2\x81[\xa6-\xa9]")
+
+
+def _may_act(line: bytes) -> bool:
+    """Return quickly whether a line is worth a search, which takes longer than its encoding."""
+    return 0xC2 in line or 0xD8 in line or (0xE2 in line and (0x80 in line or 0x81 in line))
+
+
+def _escaped(match: re.Match[bytes]) -> bytes:
+    return b"\\u%04x" % ord(match[0].decode())
 
 
 def _encode_other(value: Any) -> Any:

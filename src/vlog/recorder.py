@@ -25,6 +25,7 @@ from vlog.run_log import RunLog
 from vlog.schema import EVENTS, GB, MB, SCHEMA_VERSION, EventType, Severity
 from vlog.step_entries import StepEntries
 from vlog.timing import CHECKPOINT, EVALUATION, PhaseLedger, Schedule
+from vlog.values import clean_text
 from vlog.verbosity import CurrentVerbosity, tier_of
 from vlog.verbosity_switch import VerbositySwitch
 from vlog.watch import Watch
@@ -38,6 +39,8 @@ if TYPE_CHECKING:
     from vlog.resources import Source
     from vlog.settings import Settings
     from vlog.verbosity_request import VerbosityRequest
+
+_MESSAGE_CHARACTERS = 500  # of an exception's, in the message of an entry
 
 
 class Recorder:
@@ -295,7 +298,7 @@ class Recorder:
     def fail(self, error: BaseException) -> None:
         """Write `training_failed` with the exception and its stack."""
         exception = describe_exception(error)
-        what = f"{exception['type']}: {exception['message'][:500]}"
+        what = f"{exception['type']}: {clean_text(exception['message'], _MESSAGE_CHARACTERS)}"
         self._end(
             EventType.TRAINING_FAILED,
             f"❌ Training failed at step {self.step}: {what}",
@@ -326,8 +329,10 @@ class Recorder:
         )
 
     def _end(self, kind: EventType, message: str, **fields: Any) -> None:
+        if not self._log.is_own_process:  # the lock may be held by a thread that a child has not
+            return
         with self._log.lock:
-            if self.is_ended or not self._log.is_own_process:
+            if self.is_ended:
                 return
             self.is_ended = True
         try:

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 import structlog
 
-from vlog.clock import Clock, SystemClock
+from vlog.clock import Clock, SystemClock, iso_timestamp
+from vlog.gap import Gap, origin_of, reason_of
 from vlog.processors import (
     AddContext,
     AddResources,
@@ -63,6 +64,8 @@ class RunLog:
         self._is_writing = False
         self._said: list[dict[str, Any]] = []  # records, in the midst of an entry
         self._verbosity = verbosity
+        self._clock = clock
+        self._output = output
         self._pid = os.getpid()
         self.context = {"run_id": run_id, "rank": output.rank, "pid": self._pid}
         chain: list[Processor] = [
@@ -127,12 +130,20 @@ class RunLog:
         outer, self._is_writing = self._is_writing, True
         try:
             self._logger.entry(**entry, seq=self.entries)
-        except Exception:
-            self.entries += 1  # the gap names the entry that was lost
+            self.entries += 1  # a Ctrl-C before this line leaves its number to the next one
+        except Exception as error:
+            self._write_gap(entry, error)
             raise
         finally:
             self._is_writing = outer
-        self.entries += 1  # a Ctrl-C before this line leaves its number to the next one
+
+    def _write_gap(self, entry: dict[str, Any], error: Exception) -> None:
+        """Write, in place of an entry that could not be made, that it is missing and why."""
+        now = iso_timestamp(self._clock.wall())
+        of_step = {"timestamp": now, "step": entry["step"], "epoch": self.epoch}
+        origin = origin_of({**self.context, **of_step, "seq": self.entries})
+        self.entries += 1
+        self._output.logger.entry(Gap(origin, origin, reason_of(error)).entry(now))
 
 
 def record_alone(

@@ -19,7 +19,8 @@ from typing import IO, cast
 
 import zstandard
 
-SEGMENT_SUFFIX = r"\.(\d{6,})(\.zst|\.gz)?"  # behind the log's name; a regular expression
+# Behind the log's name; a regular expression. Eight digits are somebody's date.
+SEGMENT_SUFFIX = r"\.(\d{6,7})(\.zst|\.gz)?"
 _SUFFIX = re.compile(f"{SEGMENT_SUFFIX}$")
 PART_SUFFIX = ".part"  # behind the name of a segment that is being compressed
 COMPRESSIONS = ("zstd", "gzip", "none")
@@ -47,6 +48,18 @@ class Segment:
         return self.path.suffix in COMPRESSED_SUFFIX.values()
 
 
+def real_log(path: str | os.PathLike[str]) -> Path:
+    """Return the path of a log; where it is a link, that of the file that the link leads to.
+
+    Its segments and the files of other ranks are beside that one.
+    """
+    text = os.fsdecode(path)
+    is_link = os.path.islink(text)  # noqa: PTH114 - of a text that is no name, pathlib raises
+    if is_link and (os.path.isfile(text) or not os.path.exists(text)):  # noqa: PTH110, PTH113
+        text = os.path.realpath(text)  # not of a pipe, such as /dev/stdin
+    return Path(text)
+
+
 def segment_path(log_file: Path, number: int) -> Path:
     """Return the path of the uncompressed segment `number` of `log_file`."""
     return log_file.with_name(f"{log_file.name}.{number:06d}")
@@ -62,12 +75,33 @@ def list_segments(log_file: Path) -> list[Segment]:
     """Return the segments of `log_file`, oldest first.
 
     A number that is there plain and compressed (compression was cut short, or is at its last
-    act) is listed once, as the plain file. One that is compressed or deleted meanwhile may be
+    act) is listed once, as the plain file. One that is still the plain file too (rotation was cut
+    short, or is at its last act) is left out. One that is compressed or deleted meanwhile may be
     listed by a name that is gone: whoever cannot open it looks again.
     """
+    found = _find(log_file)
+    if found and is_same_file(found[max(found)].path, log_file):
+        del found[max(found)]
+    return sorted(found.values())
+
+
+def last_number(log_file: Path) -> int:
+    """Return the number of the newest segment, one that is still the plain file too included."""
+    return max(_find(log_file), default=0)
+
+
+def is_same_file(path: Path, other: Path) -> bool:
+    """Return whether `path` is a second name, not a link by path, of `other`, if both are there."""
+    try:
+        return os.path.samestat(path.lstat(), other.stat())
+    except OSError:
+        return False
+
+
+def _find(log_file: Path) -> dict[int, Segment]:
     found: dict[int, Segment] = {}
     if not log_file.parent.is_dir():
-        return []
+        return found
     for name in names_of_files(log_file.parent, f"{log_file.name}."):
         match = _SUFFIX.fullmatch(name, len(log_file.name))
         if match is None:
@@ -75,7 +109,7 @@ def list_segments(log_file: Path) -> list[Segment]:
         number = int(match.group(1))
         if number not in found or match.group(2) is None:
             found[number] = Segment(number, log_file.with_name(name))
-    return sorted(found.values())
+    return found
 
 
 def names_of_files(folder: Path, beginning: str) -> set[str]:

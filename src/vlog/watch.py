@@ -99,12 +99,16 @@ class Watch:
         self._see_number(NON_FINITE_GRAD_NORM, "Gradient norm", step, norm)
 
     def _see_number(self, name: str, what: str, step: int, value: Any) -> None:
+        if not isinstance(value, (int, float)) and not hasattr(value, "dtype"):
+            return  # no number: it neither begins nor ends anything
+        is_on = is_non_finite(value)
         self._update(
             EventType.TRAINING_ANOMALY,
             Finding(
                 name,
-                is_non_finite(value),
-                f"{what} of step {step} is {value}",
+                is_on,
+                # Of anything but a number, the text may raise, or wait for a device.
+                f"{what} of step {step} is {value}" if is_on else "",
                 value=value,
                 evidence={"anomalous_step": step},
             ),

@@ -14,7 +14,10 @@ def number_text(value: object) -> str:
     >>> number_text(0.25), number_text(None)
     ('0.250000', 'unknown')
     """
-    return f"{value:.6f}" if isinstance(value, (int, float)) else "unknown"
+    try:
+        return f"{value:.6f}" if _is_number(value) else "unknown"
+    except OverflowError:  # an integer of hundreds of digits
+        return "unknown"
 
 
 def result_text(metrics: Mapping[str, Any]) -> str:
@@ -29,9 +32,13 @@ def result_text(metrics: Mapping[str, Any]) -> str:
     numbers = [
         f"{name}: {number_text(value)}"
         for name, value in metrics.items()
-        if isinstance(value, (int, float)) and name != "epoch"
+        if _is_number(value) and name != "epoch"
     ]
     return f" - {', '.join(numbers[:3])}" if numbers else ""
+
+
+def _is_number(value: object) -> bool:
+    return issubclass(type(value), (int, float))  # `isinstance` may raise, and run code
 
 
 def epochs_text(epoch: float | None) -> str:

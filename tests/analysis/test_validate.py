@@ -43,6 +43,8 @@ def full_entry(event):
         "seq": 0,
         "schema_version": 1,
     }
+    if event.type is EventType.LOGGING_GAP:
+        common |= {"first_seq": 0, "last_seq": 0}
     return entry | common
 
 
@@ -60,7 +62,8 @@ class TestValidate:
         assert [] == report.problems
         assert (16, 16, 1) == (report.lines, report.valid, report.runs)
         assert 10 == report.types["training_step_complete"]
-        assert [] == report.torn_tails
+        assert report.is_complete
+        assert [] == report.torn
 
     @pytest.mark.parametrize("event", EVENTS.values(), ids=str)
     def test_accepts_every_event_with_all_its_fields(self, log, event):
@@ -169,7 +172,19 @@ class TestValidate:
         )
 
     @pytest.mark.parametrize(
-        "raw", [b"{", b"7", b"[]", b'"x"', b"null", b"\0\0", b"\xff", b'{"x":NaN}', b"[" * 5000]
+        "raw",
+        [
+            b"{]",
+            b"7",
+            b"[]",
+            b'"x"',
+            b"null",
+            b"\0}",
+            b"\xff",
+            b'{"x":NaN}',
+            b"[" * 5000,
+            b'{"":' * 5000,
+        ],
     )
     def test_names_a_line_that_is_no_entry(self, log, sample_run, raw):
         sample_run().whole().write(log)
@@ -261,9 +276,9 @@ class TestValidate:
         report = validate(log)
 
         assert report.is_valid
-        (torn_tail,) = report.torn_tails
-        assert (16, 17) == (report.lines, torn_tail.line)
-        assert "cut off after 13 bytes" == torn_tail.reason
+        (torn,) = report.torn
+        assert (16, 17) == (report.lines, torn.line)
+        assert "cut off after 13 bytes" == torn.reason
 
     def test_accepts_a_last_line_without_newline(self, log, sample_run):
         sample_run().whole().write(log)
@@ -271,7 +286,7 @@ class TestValidate:
 
         report = validate(log)
 
-        assert (True, 16, []) == (report.is_valid, report.valid, report.torn_tails)
+        assert (True, 16, []) == (report.is_valid, report.valid, report.torn)
 
     def test_names_a_damaged_segment(self, log, sample_run):
         sample_run().whole().write(log)
@@ -354,7 +369,7 @@ class TestFamily:
             with path.open("ab") as stream:
                 stream.write(b'{"tim')
 
-        assert [str(log), str(rank1)] == [tail.file for tail in validate(log).torn_tails]
+        assert [str(log), str(rank1)] == [torn.file for torn in validate(log).torn]
 
     def test_checks_one_file_alone_on_request(self, log, sample_run):
         runs, rank1 = self.ranks(log, sample_run)

@@ -162,7 +162,8 @@ class TestSummaryCommand:
 
         assert 80 >= max(map(len, drawn.splitlines()))
         assert "ENDED ABNORMALLY" in drawn
-        assert "no end entry; killed, out of memory, or power loss" in " ".join(drawn.split())
+        text = " ".join(drawn.split())
+        assert "no end entry; killed, out of memory, power loss, or a full disk" in text
 
     def test_prints_the_last_run_unless_told_otherwise(self, vlog, log, sample_run):
         sample_run("run-b").begin().train(3).write(log)
@@ -256,7 +257,7 @@ class TestValidateCommand:
         assert [
             f"INVALID  {log}: 1 problem; 15 of 16 lines are valid",
             f"  {log}:6: Expected `int`, got `str` - at `$.step`",
-            f"  {log}:17: torn last line: cut off after 6 bytes",
+            f"  {log}:17: torn: cut off after 6 bytes",
         ] == result.stdout.splitlines()
 
     def test_checks_the_other_logs_when_one_cannot_be_read(self, vlog, log, tmp_path):
@@ -275,6 +276,80 @@ class TestValidateCommand:
         assert (3, 0, 3) == tuple(
             found["logs"][0][name] for name in ("lines", "valid", "problem_count")
         )
+
+
+class TestRepair:
+    def damage(self, log):
+        lines = log.read_bytes().splitlines(keepends=True)
+        lines[3] = lines[3].replace(b":", b"\x1b", 1)
+        log.write_bytes(b"".join([*lines[:8], lines[7], *lines[8:], b'{"torn']))
+
+    def test_says_what_became_of_the_log(self, vlog, log):
+        self.damage(log)
+        result = vlog("validate", log.name, "--repair", cwd=log.parent)
+        lines = result.stdout.splitlines()
+
+        assert (0, "") == (result.returncode, result.stderr)
+        assert (
+            "repaired run.jsonl into run.repaired.jsonl: 15 entries kept, 1 lost, 1 torn, "
+            "1 left out that came again, 1 missing by their seq"
+        ) == lines[0]
+        assert lines[1].startswith("  lost      run.jsonl:4 (byte ")
+        assert r'{"timestamp"\x1b"' in lines[1]
+        assert lines[2].startswith("  duplicate run.jsonl:9 (byte ")
+        assert "seq 7 of run run-a, rank 0 comes again, the same" in lines[2]
+        assert lines[3].startswith("  torn      run.jsonl:18 (byte ")
+        assert [
+            "  run.repaired.findings.jsonl names all of them",
+            (
+                "valid    run.repaired.jsonl: 16 of 16 lines are valid, 1 run; "
+                "not complete: 1 entry missing"
+            ),
+            (
+                "  run.repaired.jsonl:4: 1 entry missing, seq 3 of run run-a, rank 0: "
+                "damaged: line 4 of run.jsonl"
+            ),
+        ] == lines[4:]
+
+    @pytest.mark.parametrize("order", [("--repair", "LOG", "NEW"), ("LOG", "--repair", "NEW")])
+    def test_writes_the_file_that_it_is_given(self, vlog, log, tmp_path, order):
+        new = tmp_path / "new.jsonl"
+        names = {"LOG": log, "NEW": new}
+
+        assert 0 == vlog("validate", *(names.get(word, word) for word in order)).returncode
+        assert log.read_bytes() == new.read_bytes()
+
+    def test_shows_some_findings_and_counts_the_others(self, vlog, log):
+        log.write_bytes(log.read_bytes() + b"rubbish\n" * 50)
+        result = vlog("validate", log, "--repair")
+
+        assert 20 == result.stdout.count("  lost  ")
+        assert "  ... and 30 more\n" in result.stdout
+
+    def test_fails_where_something_is_wrong_still(self, vlog, log):
+        log.write_bytes(log.read_bytes().replace(b'"step":3,', b'"step":"3",'))
+        result = vlog("validate", log, "--repair", "--json")
+        report = json.loads(result.stdout)
+
+        assert (1, False) == (result.returncode, report["is_valid"])
+        assert (16, 1) == (
+            report["files"][0]["kept"],
+            report["files"][0]["validation"]["problem_count"],
+        )
+
+    def test_overwrites_nothing(self, vlog, log):
+        (log.parent / "mine.jsonl").write_text("mine")
+        result = vlog("validate", log, "--repair", log.parent / "mine.jsonl")
+
+        assert (2, "") == (result.returncode, result.stdout)
+        assert "exists already, and nothing is overwritten" in result.stderr
+        assert "mine" == (log.parent / "mine.jsonl").read_text()
+
+    def test_takes_one_log_at_a_time(self, vlog, log):
+        result = vlog("validate", "--repair", log, "new", "more")
+
+        assert (2, "") == (result.returncode, result.stdout)
+        assert "--repair was given 3 files. Expected one log" in result.stderr
 
 
 class TestLevelsCommand:

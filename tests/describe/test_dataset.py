@@ -147,3 +147,79 @@ class TestCountBatch:
 
     def test_takes_samples_where_there_are_no_tokens(self):
         assert {"samples": 2} == count_batch({"pixels": np.zeros((2, 3))})
+
+
+class Refuses:
+    """An object that raises whatever it is asked for."""
+
+    def __getattr__(self, name):
+        raise ZeroDivisionError
+
+
+class NoItems(dict):
+    def items(self):
+        raise ZeroDivisionError
+
+    values = get = items
+
+
+def own_cycle():
+    cycle = {"ids": np.zeros((2, 3))}
+    cycle["self"] = [cycle]
+    return cycle
+
+
+class TestOddValues:
+    @pytest.mark.parametrize(
+        ("value", "expected"),
+        [
+            (Refuses(), {"type": "Refuses", "not_described": "ZeroDivisionError"}),
+            (NoItems(a=1), {"type": "NoItems", "not_described": "ZeroDivisionError"}),
+            (torch.nn.LazyLinear, {"type": "type"}),
+            ({1: "a", "1": b"b"}, {1: {"type": "str", "length": 1},
+                                   "1": {"type": "bytes", "length": 1}}),
+        ],
+        ids=["attributes", "items", "class", "keys"],
+    )  # fmt: skip
+    def test_cost_only_themselves(self, value, expected):
+        ids = np.zeros((2, 3))
+
+        assert {"odd": expected, "ids": {"shape": [2, 3], "dtype": "float64"}} == (
+            describe_structure({"odd": value, "ids": ids})
+        )
+        assert 2 == count_batch({"odd": value, "ids": ids}).get("samples")
+
+    def test_that_hold_themselves_end(self):
+        assert {"type": "dict"} == innermost(describe_structure(own_cycle()))
+        assert {"samples": 2} == count_batch(own_cycle())
+
+    def test_without_counts_have_none(self):
+        for batch in (Refuses(), NoItems(), None, 5, {"input_ids": Refuses()}, [Refuses()]):
+            assert {} == count_batch(batch)
+
+    def test_of_a_data_set_leave_the_rest_of_it(self):
+        class Odd(Custom):
+            features = property(lambda self: 1 / 0)
+
+            def __len__(self):
+                raise ZeroDivisionError
+
+        found = describe_dataset({"a": Odd(), "b": Refuses(), "c": [Refuses()]})
+
+        assert ["type", "sample_structure"] == list(found["a"])
+        assert "Refuses" in found["b"]["type"]
+        assert {"type": "Refuses", "not_described": "ZeroDivisionError"} == (
+            found["c"]["sample_structure"]
+        )
+
+    def test_on_a_device_are_not_read_for_their_content(self):
+        sample = {"ids": torch.ones(2, device="meta"), "odd": Refuses()}
+        content = describe_dataset([sample], with_content=True)["sample"]
+
+        assert "{'shape': [2], 'dtype': 'float32'}" == content["ids"]
+
+
+def innermost(structure):
+    while "self" in structure:
+        structure = structure["self"]["items"]
+    return structure

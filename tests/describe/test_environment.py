@@ -146,3 +146,17 @@ class TestDescribeEnvironment:
 
         assert "working_directory" not in found
         assert "versions" in found
+
+    def test_says_which_part_cannot_be_found_out(self, monkeypatch):
+        """A broken installation of one package must not cost the run its first entry."""
+
+        def refuse(_package):
+            raise KeyError("Version")
+
+        monkeypatch.setattr(metadata, "version", refuse)
+        monkeypatch.delattr(sys, "argv")
+        found = describe_environment()
+
+        assert {"not_described": "KeyError: 'Version'"} == found["versions"]
+        assert [sys.executable] == found["command_line"]
+        assert "hostname" in found["host"]

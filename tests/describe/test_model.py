@@ -72,3 +72,25 @@ class TestDescribeModel:
         assert (0, 0.0, None) == tuple(
             found[key] for key in ("total_parameters", "trainable_percent", "device")
         )
+
+    @pytest.mark.filterwarnings("ignore:Lazy modules")
+    def test_counts_lazy_parameters_as_none(self):
+        """They have no shape before the first batch."""
+        found = describe_model(nn.Sequential(nn.LazyLinear(2), nn.Linear(2, 3)))
+
+        assert (9, {"0": 0, "1": 9}) == (
+            found["total_parameters"],
+            {name: count["total"] for name, count in found["parameters_by_module"].items()},
+        )
+
+    def test_says_which_configuration_cannot_be_told(self):
+        class Broken:
+            def to_dict(self):
+                raise ValueError("no")
+
+        model = nn.Linear(1, 1)
+        model.config = Broken()
+        found = describe_model(model)
+
+        assert {"not_described": "ValueError: no"} == found["config"]
+        assert 2 == found["total_parameters"]

@@ -166,12 +166,18 @@ class TestRecords:
 
         assert "app|one\n  two\nvlog|ours\n" == stream.getvalue()
 
+    def test_whose_arguments_do_not_fit_are_shown_with_them(self, console, stream):
+        self.handle(console, "%d", "no number")
+
+        assert ["%d <arguments ['no number']: raised TypeError>"] == lines_of(stream)
+
     def test_that_cannot_be_shown_are_reported(self, stream, capsys):
         problems = []
         console = ConsoleHandler(stream, report=lambda *problem: problems.append(problem))
-        self.handle(console, "%d", "no number")
+        console.setFormatter(logging.Formatter("%(not_there)s"))
+        self.handle(console, "hi")
 
-        assert [("a record could not be shown on the console", TypeError)] == [
+        assert [("a record could not be shown on the console", ValueError)] == [
             (what, type(error)) for what, error in problems
         ]
         assert ("", "") == tuple(capsys.readouterr())
@@ -179,7 +185,8 @@ class TestRecords:
     def test_that_report_a_problem_of_the_console_are_not_reported_themselves(self, stream):
         """Else a formatter that always raises, on the logger of the reports, had no end."""
         console = ConsoleHandler(stream, report=lambda *_: pytest.fail("reported"))
-        self.handle(console, "%d", "no number", name="vlog.errors")
+        console.setFormatter(logging.Formatter("%(not_there)s"))
+        self.handle(console, "hi", name="vlog.errors")
 
 
 class TestRuns:

@@ -8,6 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from vlog.gap import Gap, Origin
 from vlog.handlers import JsonlFormatter, StandardFormatter
 from vlog.record import make_record
 
@@ -95,6 +96,15 @@ class TestOurEntries:
             "progress_percent": 42.0,
             "remaining_steps": 58,
         } == formatted(make_record("vlog", ENTRY), StandardFormatter())
+
+    def test_of_the_standard_log_has_the_numbers_of_a_gap(self):
+        origin = Origin("2026-01-01T00:00:00+00:00", "a run", 0, 1, 7, 3, 0.5)
+        gap = Gap(origin, origin, "OSError: full").entry("2026-01-01T00:00:01+00:00")
+        flat = formatted(make_record("vlog", gap), StandardFormatter())
+
+        names = ("dropped", "first_seq", "last_seq", "first_dropped", "last_dropped", "reason")
+        assert {name: gap[name] for name in names} == {name: flat[name] for name in names}
+        assert flat.keys() == {*names, "timestamp", "type", "level", "message", "step", "epoch"}
 
     def test_have_no_key_in_the_standard_log_for_what_is_not_known(self):
         entry = {"type": "training_start", "level": "INFO", "message": "go", "verbosity": "low"}

@@ -1,5 +1,6 @@
 """Segments are compressed and deleted beside the run, and a cut-short job is put right."""
 
+import fcntl
 import gzip
 import os
 import stat
@@ -9,7 +10,7 @@ import pytest
 import zstandard
 
 import vlog.handlers.keeper
-from vlog.handlers.keeper import SegmentKeeper, compress, tidy
+from vlog.handlers.keeper import SegmentKeeper, compress, tidy, tidy_orphans
 from vlog.segments import list_segments, open_segment, segment_path
 
 DEADLINE = 10.0
@@ -103,8 +104,79 @@ class TestTidy:
             with open_segment(segment.path) as stream:
                 assert b'{"a":1}\n' == stream.read()
 
+    def test_removes_half_a_compressed_file_where_segments_stay_plain_now(self, log):
+        write_segment(log, 1)
+        log.with_name(f"{log.name}.000001.zst.part").write_bytes(b"half")
+        tidy(log, MUCH, "")
+
+        assert [".000001"] == names(log)
+
+    def test_leaves_alone_what_another_process_compresses(self, log):
+        part = log.with_name(f"{log.name}.000001.zst.part")
+        part.write_bytes(b"half")
+        with write_segment(log, 1).open("r+b") as segment:
+            fcntl.flock(segment, fcntl.LOCK_EX)
+            tidy(log, MUCH, ".zst")
+
+        assert b"half" == part.read_bytes()
+        assert [".000001", ".000001.zst.part"] == names(log)
+
+    @pytest.mark.parametrize("instant", ["before", "after"])
+    def test_is_silent_about_what_another_process_deletes(self, log, monkeypatch, instant):
+        """A segment goes, because all are too much, while it is compressed."""
+        segment, pack = write_segment(log, 1), vlog.handlers.keeper._pack
+
+        def pack_slowly(*args):
+            if instant == "before":
+                segment.unlink()
+            pack(*args)
+            segment.unlink(missing_ok=True)
+
+        monkeypatch.setattr(vlog.handlers.keeper, "_pack", pack_slowly)
+        tidy(log, MUCH, ".zst")
+
+        assert {"before": [], "after": [".000001.zst"]}[instant] == names(log)
+
+
+class TestTidyOrphans:
+    def test_puts_right_what_is_beside_the_log_and_has_no_process(self, log):
+        orphan = log.with_name("run[1].pid7.jsonl")
+        orphan.write_bytes(b'{"a":2}\n')
+        write_segment(orphan, 1)
+        os.link(orphan, segment_path(orphan, 2))
+        orphan.with_name(f"{orphan.name}.next.part").touch()
+        tidy_orphans(log, MUCH, ".zst")
+
+        assert ["", ".000001.zst"] == names(orphan)
+
+    @pytest.mark.parametrize("name", ["run[1].pid7.jsonl", "run[1].rank3.jsonl", "run[1].jsonl"])
+    def test_leaves_alone_what_has_a_process_or_will_have_one(self, log, name):
+        file = log.with_name(name)
+        file.write_bytes(b'{"a":2}\n')
+        write_segment(file, 1)
+        with file.open("r+b") as owned:
+            if "pid" in name:
+                fcntl.flock(owned, fcntl.LOCK_EX)
+            tidy_orphans(log, MUCH, ".zst")
+
+        assert ["", ".000001"] == names(file)
+
 
 class TestSegmentKeeper:
+    def test_looks_after_orphans_once(self, log):
+        """Those of processes that end later are the next start's."""
+        keeper = SegmentKeeper(log, MUCH, "zstd", lambda *_: None)
+        for pid in (7, 8):
+            orphan = log.with_name(f"run[1].pid{pid}.jsonl")
+            orphan.touch()
+            write_segment(orphan, 1)
+            keeper.wake()
+            keeper.wait(DEADLINE)
+
+        assert [".pid7.jsonl", ".pid7.jsonl.000001.zst", ".pid8.jsonl", ".pid8.jsonl.000001"] == [
+            path.name.removeprefix("run[1]") for path in sorted(log.parent.iterdir())
+        ]
+
     def test_works_in_a_thread_of_its_own(self, log, monkeypatch):
         threads = []
         monkeypatch.setattr(

@@ -11,7 +11,9 @@ import textwrap
 import threading
 
 import pytest
+from processes import wait_for
 
+import vlog
 import vlog.handlers.keeper
 from vlog.errors import ConfigurationError, LogFileError
 from vlog.handlers import RotatingJsonlHandler
@@ -161,9 +163,14 @@ class TestEmit:
         handler.setFormatter(jsonl)
         emit(handler, 2)
 
-        assert [2] == numbers_in(log)
+        gap, entry = vlog.read(log)
+        assert ("logging_gap", 1, "ZeroDivisionError: no format") == (
+            gap["type"],
+            gap["dropped"],
+            gap["reason"],
+        )
+        assert "2" == entry["message"]
         assert f"an entry could not be written to {log}" in errors_beside(log)
-        assert "ZeroDivisionError: no format" in errors_beside(log)
 
     def test_raises_nothing_when_the_folder_is_gone_and_goes_on_when_it_is_back(self, tmp_path):
         log, reports = tmp_path / "logs" / "run.jsonl", []
@@ -176,10 +183,10 @@ class TestEmit:
         emit(handler, 3)
         handler.close()
 
-        assert [FileNotFoundError] == [type(error) for error in reports]
-        assert [3] == numbers_in(log)
+        assert [FileNotFoundError, type(None)] == [type(error) for error in reports]
+        assert [2, 3] == numbers_in(log)
 
-    def test_closes_a_line_that_a_full_disk_cut_short(self, log):
+    def test_completes_a_line_that_a_full_disk_cut_short(self, log):
         """A limit on the file's size makes the kernel write half a line, as a full disk does."""
         run_second_process(log, """
             import resource
@@ -188,15 +195,15 @@ class TestEmit:
             limit = os.path.getsize(handler.baseFilename) + 20
             resource.setrlimit(resource.RLIMIT_FSIZE, (limit, hard))
             emit(2)
+            assert os.path.getsize(handler.baseFilename) == limit
             resource.setrlimit(resource.RLIMIT_FSIZE, (hard, hard))
             emit(3)
             handler.close()
         """)  # fmt: skip
-        first, torn, third = log.read_bytes().splitlines()
 
-        assert (1, 3) == (number_in(first), number_in(third))
-        assert 20 == len(torn)
-        assert "only 20 of " in errors_beside(log)
+        assert [1, 2, 3] == numbers_in(log)
+        assert f"{log} cannot be written: OSError: [Errno 27] File too large" in errors_beside(log)
+        assert f"{log} is written again" in errors_beside(log)
 
 
 class TestRights:
@@ -301,8 +308,9 @@ class TestRotation:
         emit(handler, 2)
         away.rename(log.parent)
         emit(handler, 3)
+        handler.flush()
 
-        assert [1, 3] == numbers_in(log)
+        assert [1, 2, 3] == numbers_in(log)
 
     def test_that_cannot_be_done_lets_the_file_grow(self, log, open_handler, monkeypatch):
         def refuse(*_):
@@ -313,6 +321,87 @@ class TestRotation:
 
         assert list(range(40)) == numbers_in(log)
         assert f"{log} could not be set aside as a segment" in errors_beside(log)
+
+
+class TestWaiting:
+    def test_goes_on_after_close_until_all_is_written(self, log, open_handler):
+        handler = open_handler()
+        emit(handler, 1)
+        away = log.parent.rename(log.parent.with_name("away"))
+        emit(handler, 2)
+        handler.close()
+        away.rename(log.parent)
+        wait_for(lambda: numbers_in(log) == [1, 2], "the line that waited")
+
+        wait_for(lambda: handler.stream is None, "closed again")
+
+    def test_ends_with_the_fault_for_lines_that_come_then(self, log, open_handler, monkeypatch):
+        handler = open_handler()
+        monkeypatch.setattr(handler._retry, "wake", lambda: True)  # no thread: only what emit does
+        away = log.parent.rename(log.parent.with_name("away"))
+        emit(handler, *range(500))
+        away.rename(log.parent)
+        handler.flush()
+        emit(handler, 500, 501)
+
+        assert [*range(502)] == numbers_in(log)
+
+    def test_says_once_that_the_log_is_not_complete(self, log, open_handler, capsys):
+        handler = open_handler()
+        away = log.parent.rename(log.parent.with_name("away"))
+        for number in range(3):
+            emit(handler, number)
+            handler.close()
+        said = capsys.readouterr().err
+        away.rename(log.parent)
+        handler.close()
+
+        assert 1 == said.count("cannot be written: ")
+        assert 1 == said.count("is not complete")
+
+
+class TestLimits:
+    def test_can_be_changed_by_who_shares_the_handler(self, log, open_handler):
+        handler = open_handler(max_mb=0)
+        emit(handler, *range(20))
+        handler.limit(KB, 1, "none", 16)
+        emit(handler, *range(20, 40))
+        handler.close()
+
+        assert [*range(40)] == numbers_in_all(log)
+        assert list_segments(log)
+        assert not any(segment.is_compressed for segment in list_segments(log))
+
+    def test_that_cannot_be_are_refused(self, open_handler):
+        with pytest.raises(ConfigurationError, match="buffer_mb is -1"):
+            open_handler().limit(1, 1, "none", -1)
+
+
+class TestPrivacy:
+    def test_of_a_log_is_kept_by_all_that_comes_of_it(self, log, open_handler):
+        handler = open_handler(max_mb=KB)
+        emit(handler, 1)
+        log.chmod(0o600)
+        emit(handler, *range(40))
+        handler._keeper.wait(DEADLINE)
+        handler.close()
+
+        assert list_segments(log)
+        assert {0o600} == {stat.S_IMODE(path.stat().st_mode) for path in log.parent.iterdir()}
+
+    def test_no_link_that_somebody_put_there_is_followed(self, log, open_handler):
+        victim = log.with_name("victim")
+        victim.write_bytes(b"somebody else's\n")
+        log.with_name("run.jsonl.000001.zst.part").symlink_to(victim)
+        handler = open_handler(max_mb=KB)
+        emit(handler, *range(20))
+        handler._keeper.wait(DEADLINE)
+        log.unlink()
+        log.symlink_to(victim)
+        emit(handler, 20)
+
+        assert b"somebody else's\n" == victim.read_bytes()
+        assert [20] == numbers_in(log.with_name(f"run.pid{os.getpid()}.jsonl"))
 
 
 class TestOtherWriters:

@@ -161,7 +161,7 @@ class TestRuns:
         class Evaluate(TrainerCallback):
             def on_step_end(self, args, state, control, **kwargs):
                 other.evaluate()
-                owners.append(running._output.handlers[0].is_locked)
+                owners.append(running._output.handlers[0].stream is not None)
 
         owners = []
         make_trainer([running, Evaluate()], max_steps=2).train()

@@ -14,6 +14,7 @@ vlog.train_with_config(dataset=Path("rows.csv"), config={"model_name": "model"})
 
 vlog.configure("logging.yaml")
 vlog.configure({"version": 1})
+vlog.set_redaction(keys=["badge_number"], patterns=["ACME-[0-9]{6}"], keep=["session_token"])
 
 for entry in vlog.read("log.jsonl"):
     kind: str = entry["type"]
@@ -21,6 +22,7 @@ for entry in vlog.follow(Path("log.jsonl"), from_start=False, stop=lambda: True)
     print(entry["message"])
 
 is_valid: bool = vlog.validate("log.jsonl").is_valid
+repaired: bool = vlog.repair("log.jsonl", "new.jsonl").is_valid
 state: str = vlog.summarize("log.jsonl").runs[-1].state
 
 vlog.configure(verbosity_level="ultra", log_file=Path("log.jsonl"), standard_log=True, max_mb=64)

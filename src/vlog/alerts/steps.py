@@ -30,7 +30,7 @@ _NEW_USUAL_FACTOR = 60  # ... as many times as long as an alert takes: it is the
 
 def is_non_finite(value: object) -> bool:
     """Return whether `value` is a number that is nan, inf or -inf."""
-    return isinstance(value, float) and not math.isfinite(value)
+    return issubclass(type(value), float) and not math.isfinite(value)  # type: ignore[arg-type]
 
 
 @dataclass(frozen=True, slots=True)

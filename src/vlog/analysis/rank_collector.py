@@ -10,7 +10,7 @@ from vlog.analysis.run_summary import Alert, RankSummary, State
 from vlog.schema import END_EVENTS, EventType
 
 _MAX_ALERTS = 200  # rubbish can have any number of them
-KILLED = "did not end by itself: no end entry; killed, out of memory, or power loss"
+KILLED = "did not end by itself: no end entry; killed, out of memory, power loss, or a full disk"
 
 
 class RankCollector:

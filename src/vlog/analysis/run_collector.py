@@ -5,7 +5,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from vlog.analysis.collector import CourseCollector
+from vlog.analysis.dropped import add_missing, is_gap
 from vlog.analysis.rank_collector import RankCollector
+from vlog.analysis.run_summary import Missing
 
 if TYPE_CHECKING:
     from vlog.analysis.run_summary import Alert, RunSummary
@@ -24,6 +26,7 @@ class RunCollector:
     def __init__(self, run_id: str | None, rank: int = 0) -> None:
         self._run_id = run_id
         self._ranks: dict[int, RankCollector] = {}
+        self._missing = Missing()
         self._follow_course_of(rank)
 
     def _follow_course_of(self, rank: int) -> None:
@@ -42,6 +45,8 @@ class RunCollector:
             if rank < self._lowest:
                 self._follow_course_of(rank)
         self._ranks[rank].add(entry)
+        if is_gap(entry):
+            add_missing(self._missing, entry)
         if rank == self._lowest:
             self._course.add(entry)
 
@@ -66,6 +71,7 @@ class RunCollector:
         summary.ranks = ends
         summary.state, summary.ending = ends[0].state, ends[0].ending
         summary.alerts = _joined(ranks)
+        summary.missing = self._missing
         return summary
 
 

@@ -231,6 +231,25 @@ class Alert:
 
 
 @dataclass(slots=True)
+class Missing:
+    """Entries that are missing, as `logging_gap` entries say.
+
+    Attributes:
+        entries: How many.
+        gaps: How many of these entries there are.
+        reason: Why, by the last of them.
+        first: Timestamp of the first entry that is missing, as far as it is known.
+        last: Timestamp of the last.
+    """
+
+    entries: int = 0
+    gaps: int = 0
+    reason: str | None = None
+    first: str | None = None
+    last: str | None = None
+
+
+@dataclass(slots=True)
 class Overhead:
     """What vlog cost."""
 
@@ -285,6 +304,7 @@ class RunSummary:
         records: Number of those among them that are records of other loggers.
         model: `model` of `training_initialization`.
         dataset: `dataset` of `training_initialization`.
+        missing: Entries of all ranks that are missing, as the log says.
     """
 
     run_id: str | None = None
@@ -308,4 +328,5 @@ class RunSummary:
     checkpoints: Checkpoints = field(default_factory=Checkpoints)
     resources: Resources = field(default_factory=Resources)
     alerts: list[Alert] = field(default_factory=list)
+    missing: Missing = field(default_factory=Missing)
     overhead: Overhead = field(default_factory=Overhead)

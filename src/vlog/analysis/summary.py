@@ -9,8 +9,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from vlog.analysis.collector import count_name
+from vlog.analysis.dropped import add_missing, is_gap
 from vlog.analysis.fields import integer_at, text_at
 from vlog.analysis.run_collector import RunCollector
+from vlog.analysis.run_summary import Missing
 from vlog.family import list_family
 from vlog.reader import parse, read_lines
 from vlog.schema import EventType
@@ -18,7 +20,7 @@ from vlog.segments import list_segments, log_of
 
 if TYPE_CHECKING:
     from vlog.analysis.run_summary import RunSummary
-    from vlog.lines import Line
+    from vlog.file_lines import Line
     from vlog.reader import LogPath
 
 # What comes before a run, or from elsewhere; the standard log has no `run_id` to tell it by.
@@ -59,6 +61,7 @@ class Summary:
             not counted.
         types: Number of entries by `type`.
         runs: The runs, in the order of their first entries.
+        missing: Entries of no run that are missing, as the log says.
     """
 
     path: str
@@ -67,6 +70,7 @@ class Summary:
     unreadable_lines: int = 0
     types: dict[str, int] = field(default_factory=dict)
     runs: list[RunSummary] = field(default_factory=list)
+    missing: Missing = field(default_factory=Missing)
 
     @property
     def last_run(self) -> RunSummary | None:
@@ -106,7 +110,7 @@ class _Collection:
         try:
             entry = parse(line.raw)
         except ValueError:
-            self._summary.unreadable_lines += not line.is_tail and not line.raw.isspace()
+            self._summary.unreadable_lines += not line.is_tail and not line.is_blank
             return
         self._summary.entries += 1
         count_name(self._types, str(entry.get("type")))
@@ -115,7 +119,9 @@ class _Collection:
             run_id = text_at(entry, "after_run")  # an evaluation of what that run has trained
         if run_id is not None:
             self._run(run_id, run_id, rank or 0).add(entry, rank or 0)
-        elif entry.get("type") not in _OF_NO_RUN:
+        elif is_gap(entry):
+            add_missing(self._summary.missing, entry)
+        elif text_at(entry, "type") not in _OF_NO_RUN:
             self._add_nameless(log_of(line.path), entry)
 
     def _add_nameless(self, log: Path, entry: dict[str, Any]) -> None:

@@ -8,20 +8,24 @@ from __future__ import annotations
 import os
 from collections import Counter
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from vlog.analysis.checker import check
+from vlog.analysis.dropped import dropped_of, is_gap
+from vlog.analysis.sequences import Sequences
+from vlog.analysis.torn import nuls_text, torn_reason
 from vlog.family import list_family
 from vlog.reader import parse, read_lines
-from vlog.schema import SCHEMA_VERSION
-from vlog.segments import list_segments, log_of
+from vlog.segments import real_log
 
 if TYPE_CHECKING:
-    from vlog.lines import Line
+    from pathlib import Path
+
+    from vlog.analysis.dropped import Dropped
+    from vlog.file_lines import Line
     from vlog.reader import LogPath
 
-MAX_PROBLEMS = 100  # kept with their text; the others are counted
+MAX_PROBLEMS = 100  # kept with their text (and torn lines, and gaps); the others are counted
 _MAX_TYPES = 200  # counted by name; rubbish can have any number of them
 
 
@@ -46,14 +50,19 @@ class FileReport:
 
     Attributes:
         path: The file.
-        lines: Lines that are not blank, a torn last one left out.
+        lines: Lines that are neither blank nor torn.
         valid: Those without a problem.
         problems: The first problems, at most as many as were asked for.
         problem_count: All problems. A line can have two.
         types: Number of entries by their `type`, in the order of appearance.
         runs: Number of runs.
-        torn_tail: A last line that was cut off. It does not make the log invalid: its writer was
-            killed in the middle of it, or is at it.
+        torn: The first lines that were cut off, and NUL bytes: what a kill in the middle of a
+            write, or a crash of the machine, leaves. They do not make the log invalid. What was
+            lost with them is told by the `seq` of the entries around them, where they have one.
+        torn_count: All of them.
+        gaps: What the first `logging_gap` entries say. They do not make the log invalid either.
+        gap_count: All of them.
+        dropped: How many entries are missing by what these say.
     """
 
     path: str
@@ -63,12 +72,21 @@ class FileReport:
     problem_count: int = 0
     types: dict[str, int] = field(default_factory=dict)
     runs: int = 0
-    torn_tail: Problem | None = None
+    torn: list[Problem] = field(default_factory=list)
+    torn_count: int = 0
+    gaps: list[Dropped] = field(default_factory=list)
+    gap_count: int = 0
+    dropped: int = 0
 
     @property
     def is_valid(self) -> bool:
         """Whether there is no problem."""
         return self.problem_count == 0
+
+    @property
+    def is_complete(self) -> bool:
+        """Whether it is valid, and says of no entry that it is missing."""
+        return self.is_valid and self.gap_count == 0
 
 
 @dataclass(slots=True)
@@ -87,7 +105,7 @@ class ValidationReport:
 
     @property
     def lines(self) -> int:
-        """Lines of all files that are not blank, a torn last one left out."""
+        """Lines of all files that are neither blank nor torn."""
         return sum(file.lines for file in self.files)
 
     @property
@@ -111,14 +129,24 @@ class ValidationReport:
         return dict(sum((Counter(file.types) for file in self.files), Counter()))
 
     @property
-    def torn_tails(self) -> list[Problem]:
-        """Last lines that were cut off."""
-        return [file.torn_tail for file in self.files if file.torn_tail is not None]
+    def torn(self) -> list[Problem]:
+        """The first torn lines of each file."""
+        return [torn for file in self.files for torn in file.torn]
+
+    @property
+    def gaps(self) -> list[Dropped]:
+        """The first gaps of each file."""
+        return [gap for file in self.files for gap in file.gaps]
 
     @property
     def is_valid(self) -> bool:
         """Whether no file has a problem."""
         return self.problem_count == 0
+
+    @property
+    def is_complete(self) -> bool:
+        """Whether it is valid, and says of no entry that it is missing."""
+        return all(file.is_complete for file in self.files)
 
 
 def validate(
@@ -126,18 +154,19 @@ def validate(
 ) -> ValidationReport:
     """Check every line of a log, in constant memory, each rank's file by itself.
 
-    A file without entries has a problem. Where the oldest segments were removed, the first run
-    may begin in its middle.
+    A file without entries has a problem. An entry that is missing is one, unless a `logging_gap`
+    stands in its place: such a log is valid, and not complete. Where the oldest segments were
+    removed, the first run may begin in its middle.
 
     Args:
         path: As for `vlog.read`.
         family: As for `vlog.read`.
-        max_problems: How many problems of each file are kept with their text.
+        max_problems: How many problems, torn lines and gaps of each file are kept with their text.
 
     Raises:
         LogReadError: a file cannot be opened.
     """
-    log = Path(os.fsdecode(path))
+    log = real_log(path)
     reports: list[FileReport] = []
     run_ids: set[str] = set()
     for file in list_family(log) if family else [log]:
@@ -156,7 +185,7 @@ class _Validation:
         self._report = FileReport(path)
         self._max_problems = max_problems
         self._types: Counter[str] = Counter()
-        self._sequences = _Sequences()
+        self._sequences = Sequences()
 
     @property
     def run_ids(self) -> set[str]:
@@ -165,13 +194,17 @@ class _Validation:
 
     def add_line(self, line: Line) -> None:
         """Check one line."""
-        if line.raw.isspace():
+        if line.is_blank:
             return
         try:
             entry = parse(line.raw)
         except ValueError as error:
             self._add_unreadable(line, str(error))
             return
+        if line.nuls:
+            self._add_torn(line, f"{nuls_text(line.nuls)} in front of an entry")
+        if is_gap(entry):
+            self._add_gap(dropped_of(entry, line))
         self._report.lines += 1
         self._count(entry)
         wrong = check(entry, line.raw)
@@ -182,12 +215,23 @@ class _Validation:
         self._report.valid += not reasons
 
     def _add_unreadable(self, line: Line, reason: str) -> None:
-        if line.is_tail:
-            size = f"{len(line.raw)} bytes"
-            self._report.torn_tail = Problem(str(line.path), line.number, f"cut off after {size}")
+        torn = torn_reason(line)
+        if torn is not None:
+            self._add_torn(line, torn)
             return
         self._report.lines += 1
         self.add_problem(line.path, line.number, f"not an entry: {reason}", line.raw)
+
+    def _add_torn(self, line: Line, reason: str) -> None:
+        self._report.torn_count += 1
+        if len(self._report.torn) < self._max_problems:
+            self._report.torn.append(Problem(str(line.path), line.number, reason))
+
+    def _add_gap(self, gap: Dropped) -> None:
+        self._report.gap_count += 1
+        self._report.dropped += gap.count or 0
+        if len(self._report.gaps) < self._max_problems:
+            self._report.gaps.append(gap)
 
     def _count(self, entry: dict[str, Any]) -> None:
         name = str(entry.get("type"))[:_MAX_TYPES]
@@ -208,56 +252,3 @@ class _Validation:
         report.types = dict(self._types)
         report.runs = len(self.run_ids)
         return report
-
-
-class _Sequences:
-    """The `seq` that comes next, by run and rank."""
-
-    def __init__(self) -> None:
-        self._next: dict[tuple[str, int], int] = {}
-
-    @property
-    def run_ids(self) -> set[str]:
-        """The runs so far."""
-        return {run_id for run_id, _ in self._next}
-
-    def check(self, entry: dict[str, Any], line: Line) -> list[str]:
-        """Return what is wrong with an entry's place in its run."""
-        run_id, rank, number = (entry.get(name) for name in ("run_id", "rank", "seq"))
-        if not isinstance(run_id, str) or type(rank) is not int or type(number) is not int:
-            return []  # the entry's own check has said so
-        key = (run_id, rank)
-        whose = f"of run {run_id}, rank {rank}"
-        if key not in self._next:
-            is_begun = not self._next and _follows_removed_segments(line)
-            self._next[key] = number + 1
-            return [] if is_begun else _check_first(entry, number, whose)
-        expected = self._next[key]
-        if number < expected:
-            return [f"seq {number} {whose} comes again (seq {expected - 1} has been there)"]
-        self._next[key] = number + 1
-        return [_gap(expected, number, whose)] if number > expected else []
-
-
-def _check_first(entry: dict[str, Any], number: int, whose: str) -> list[str]:
-    reasons = [_gap(0, number, whose)] if number > 0 else []
-    if "schema_version" not in entry:
-        return [*reasons, f"the first entry {whose} has no `schema_version`"]
-    version = entry["schema_version"]
-    if type(version) is int and version > SCHEMA_VERSION:
-        reasons.append(f"schema version {version} is newer than {SCHEMA_VERSION}: upgrade vlog")
-    return reasons
-
-
-def _gap(first: int, behind: int, whose: str) -> str:
-    numbers = f"seq {first}" if behind - first == 1 else f"seq {first} to {behind - 1}"
-    return f"{numbers} {whose} missing before this entry"
-
-
-def _follows_removed_segments(line: Line) -> bool:
-    """Return whether the log's oldest segments are gone, given its first line."""
-    log = log_of(line.path)
-    if log == line.path or line.number != 1:
-        return False
-    segments = list_segments(log)
-    return bool(segments) and segments[0].number > 1

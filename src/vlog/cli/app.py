@@ -1,7 +1,7 @@
 """The commands, their options and exit codes.
 
-0: fine. 1: `validate` found an invalid log. 2: wrong usage, or a file that cannot be used.
-130: stopped by Ctrl-C. 141: nobody reads the output any more.
+0: fine. 1: `validate` found an invalid log, or could not mend all of it. 2: wrong usage, or a file
+that cannot be used. 130: stopped by Ctrl-C. 141: nobody reads the output any more.
 """
 
 from __future__ import annotations
@@ -145,10 +145,52 @@ def _choose_run(found: Summary, run_id: str | None) -> RunSummary | None:
 
 @_command
 def validate(
-    logs: Annotated[list[Path], typer.Argument(metavar="LOG...", help="The logs to check.")],
+    logs: Annotated[
+        list[Path],
+        typer.Argument(metavar="LOG...", help="The logs to check. With --repair: LOG [NEW]."),
+    ],
+    repair: Annotated[
+        bool,
+        typer.Option(
+            "--repair",
+            help="Mend LOG into the new file NEW (NAME.repaired.jsonl beside it), and check that. "
+            "LOG stays as it is; what could not be kept is named.",
+        ),
+    ] = False,
     as_json: AsJson = False,
 ) -> None:
-    """Check every line, and that no entry is missing; each rank's file by itself."""
+    """Check every line, and that no entry is missing; each rank's file by itself.
+
+    Exit code 0: every line is valid, and each entry that is missing has a logging_gap entry in its
+    place (it then says "not complete"); lines that a kill cut off are named, and do no harm.
+    1: something is wrong, with --repair in the new file still. 2: a file cannot be used.
+    """
+    if repair:
+        _repair(logs, as_json=as_json)
+    else:
+        _validate(logs, as_json=as_json)
+
+
+def _repair(logs: list[Path], *, as_json: bool) -> None:
+    from vlog.analysis.repair import repair as mend  # noqa: PLC0415
+    from vlog.cli.repair_view import print_repair  # noqa: PLC0415
+
+    log, *new = logs
+    if len(new) > 1:
+        raise ConfigurationError(
+            f"--repair was given {len(logs)} files. Expected one log, and perhaps the new file."
+        )
+    report = mend(log, new[0] if new else None)
+    if as_json:
+        Screen().json({**dataclasses.asdict(report), "is_valid": report.is_valid})
+    else:
+        print_repair(Screen(), report)
+    if not report.is_valid:
+        sys.stdout.flush()
+        raise typer.Exit(INVALID)
+
+
+def _validate(logs: list[Path], *, as_json: bool) -> None:
     from vlog.analysis.validate import validate as check  # noqa: PLC0415
     from vlog.cli.validation_view import print_report  # noqa: PLC0415
 
@@ -169,7 +211,14 @@ def validate(
             print_report(screen, report)
     is_valid = all(report.is_valid for report in reports)
     if as_json:
-        shown = [{**dataclasses.asdict(each), "is_valid": each.is_valid} for each in reports]
+        shown = [
+            {
+                **dataclasses.asdict(each),
+                "is_valid": each.is_valid,
+                "is_complete": each.is_complete,
+            }
+            for each in reports
+        ]
         screen.json({"is_valid": is_valid and not has_errors, "logs": shown})
     if has_errors or not is_valid:
         sys.stdout.flush()

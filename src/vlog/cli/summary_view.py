@@ -13,7 +13,7 @@ from vlog.units import NONE, duration, gigabytes, number, percent, size, whole
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from vlog.analysis.run_summary import Alert, Gpu, Range, RunSummary
+    from vlog.analysis.run_summary import Alert, Gpu, Missing, Range, RunSummary
     from vlog.analysis.summary import Summary
     from vlog.cli.screen import Screen
 
@@ -85,6 +85,8 @@ def _run(run: RunSummary) -> Rows:
     started = run.started
     yield "state", Cell(run.state.upper(), STATE_STYLES[run.state])
     yield "", Cell(run.ending)
+    if run.missing.gaps:
+        yield "", Cell(_missing(run.missing), "bold red")
     yield from _names(run)
     host = f" on {started.host}" if started.host else ""
     yield "started", Cell(f"{moment(run.time.started)}{host}")
@@ -122,6 +124,16 @@ def _names(run: RunSummary) -> Rows:
         yield "ranks", Cell(ranks_text(run))
     for name, value in run.started.links.items():
         yield name.replace("_", " "), Cell(value)
+
+
+def _missing(missing: Missing) -> str:
+    count = missing.entries  # a flat entry of the standard log does not say how many
+    entries = "1 entry" if count == 1 else f"{whole(count)} entries" if count else "entries"
+    entries += " missing"
+    if missing.first is not None and missing.last is not None:
+        entries += f", {moment(missing.first)} to {moment(missing.last)}"
+    gaps = f" (the last of {whole(missing.gaps)} gaps)" if missing.gaps > 1 else ""
+    return f"{entries}: {missing.reason}{gaps}"
 
 
 def _model(model: dict[str, Any]) -> str:
@@ -210,7 +222,8 @@ def _time(run: RunSummary) -> Rows:
             Cell(f"{duration(overhead.training_thread_seconds)} ({share}){beside}"),
         )
     if overhead.failed:
-        yield "", Cell(f"{whole(overhead.failed)} calls into vlog failed", "bold red")
+        times = f"reports of trouble inside vlog: {whole(overhead.failed)}"
+        yield "", Cell(f"{times}, in verbose_logging_errors.log", "bold red")
 
 
 def _print_phases(screen: Screen, run: RunSummary) -> None:
@@ -306,6 +319,8 @@ def _files(summary: Summary, run: RunSummary | None) -> Rows:
     if summary.unreadable_lines:
         unreadable = f"{whole(summary.unreadable_lines)} lines; `vlog validate` names them"
         yield "unreadable", Cell(unreadable, "yellow")
+    if summary.missing.gaps:
+        yield "of no run", Cell(_missing(summary.missing), "bold red")
     for name, count in (run.types if run is not None else summary.types).items():
         yield f"  {name}", Cell(f"{count:>8,}", "dim")
 

@@ -21,8 +21,8 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from vlog.family import FamilyLines
+    from vlog.file_lines import Line
     from vlog.filters import Filter
-    from vlog.lines import Line
 
 POLL_SECONDS = 0.2
 _LONGEST_VALUE = 60  # characters
@@ -80,7 +80,7 @@ class Tail:
             try:
                 entry = parse(line.raw)
             except ValueError:
-                self.unreadable += not line.is_tail and not line.raw.isspace()
+                self.unreadable += not line.is_tail and not line.is_blank
                 continue
             if self._wanted.accepts(entry):
                 yield line, entry

@@ -20,9 +20,17 @@ from vlog.config.classes import (
     is_log,
     is_plain,
 )
+from vlog.config.redaction import SECTION as REDACTION
 from vlog.config.rollback import known_handlers
 from vlog.config.stdlib import check_handles
-from vlog.config.values import BadKeyError, KeyPath, refuse_unknown_key, shown, value_at
+from vlog.config.values import (
+    BadKeyError,
+    KeyPath,
+    mapping_at,
+    refuse_unknown_key,
+    shown,
+    value_at,
+)
 from vlog.errors import unknown_name
 
 if TYPE_CHECKING:
@@ -53,15 +61,15 @@ def check_form(config: dict[str, Any]) -> None:
     for key in tree:
         if not str(key).startswith(("x-", "_")):
             referred = re.findall(r"cfg://(\w+)", str(config))
-            allowed = ("version", *_SECTIONS, "root", *_SWITCHES, *referred)
+            allowed = ("version", *_SECTIONS, "root", REDACTION, *_SWITCHES, *referred)
             refuse_unknown_key((), key, allowed, "A key that only holds anchors begins with `x-`.")
     for key in _SWITCHES:
         _check_switch(tree, key, ())
     for key in _SECTIONS:
-        section = _mapping(tree, key, (key,))
+        section = mapping_at(tree, key, (key,))
         for name in section:
             _check_is_text(name, (key, str(name)))
-            _mapping(section, name, (key, str(name)))
+            mapping_at(section, name, (key, str(name)))
     for path, part in _loggers(tree):
         for key in ("handlers", "filters"):
             _check_list(part, key, path)
@@ -74,7 +82,7 @@ def check_parts(config: dict[str, Any]) -> None:
         BadKeyError: the first that is found: levels, then the parts as dictConfig comes to them.
     """
     tree = BaseConfigurator(config).config  # resolves cfg:// and ext:// where a value is taken
-    formatters, filters, handlers = (_mapping(tree, key, (key,)) for key in _SECTIONS[:3])
+    formatters, filters, handlers = (mapping_at(tree, key, (key,)) for key in _SECTIONS[:3])
     loggers = _loggers(tree)
     for path, part in (*((("handlers", str(name)), handlers[name]) for name in handlers), *loggers):
         _check_level(part, path)
@@ -99,7 +107,7 @@ def check_parts(config: dict[str, Any]) -> None:
     for path, part in loggers:
         _check_names(part, "handlers", path, handlers)
         _check_names(part, "filters", path, filters)
-    _check_own_name(_mapping(tree, "loggers", ("loggers",)))
+    _check_own_name(mapping_at(tree, "loggers", ("loggers",)))
 
 
 def _check_own_name(loggers: dict[str, Any]) -> None:
@@ -112,25 +120,13 @@ def _check_own_name(loggers: dict[str, Any]) -> None:
 
 
 def _loggers(tree: dict[str, Any]) -> list[tuple[KeyPath, dict[str, Any]]]:
-    loggers = _mapping(tree, "loggers", ("loggers",))
+    loggers = mapping_at(tree, "loggers", ("loggers",))
     found: list[tuple[KeyPath, dict[str, Any]]] = [
         (("loggers", str(name)), loggers[name]) for name in loggers
     ]
     if tree.get("root") is not None:
-        found.append((("root",), _mapping(tree, "root", ("root",))))
+        found.append((("root",), mapping_at(tree, "root", ("root",))))
     return found
-
-
-def _mapping(parent: dict[str, Any], key: str, path: KeyPath) -> dict[str, Any]:
-    if key not in parent:
-        return {}
-    value = value_at(parent, key, path[:-1])
-    if not isinstance(value, dict):
-        what = "has nothing in it" if value is None else f"is {shown(value)}"
-        raise BadKeyError(
-            path, f"It {what}. Expected a mapping: `name: value` lines, indented below."
-        )
-    return value
 
 
 def _check_is_text(name: object, path: KeyPath) -> None:

@@ -62,6 +62,28 @@ def value_at(part: dict[str, Any], key: str, path: KeyPath) -> Any:
         ) from error
 
 
+def mapping_at(parent: dict[str, Any], key: str, path: KeyPath) -> dict[str, Any]:
+    """Return the mapping under `key` of `parent`; an empty one where the key is absent.
+
+    Args:
+        parent: A mapping of a `logging.config.BaseConfigurator`.
+        key: The key in it.
+        path: The keys that lead to it, itself included.
+
+    Raises:
+        BadKeyError: it is no mapping.
+    """
+    if key not in parent:
+        return {}
+    value = value_at(parent, key, path[:-1])
+    if not isinstance(value, dict):
+        what = "has nothing in it" if value is None else f"is {shown(value)}"
+        raise BadKeyError(
+            path, f"It {what}. Expected a mapping: `name: value` lines, indented below."
+        )
+    return value
+
+
 def shown(value: object) -> str:
     """Return `value` for a message, shortened, and in the words of YAML where they differ."""
     words = {None: "nothing", True: "true", False: "false"}

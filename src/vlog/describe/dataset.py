@@ -4,9 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from contextlib import suppress
+from itertools import islice
 from typing import Any
 
+from vlog.describe.exception import described
+from vlog.values import class_name, clean_text
+
 _MAX_KEYS = 50
+_MAX_DEPTH = 8
 _MAX_CONTENT = 500  # characters of a sample's value, when its content is asked for
 
 
@@ -24,27 +29,35 @@ def describe_dataset(dataset: Any, *, with_content: bool = False) -> dict[str, A
 
     Returns:
         `type`, `size` (samples; absent where the data set has no length), `columns`,
-        `features` (Hugging Face), `sample_structure`, and `sample` if asked for.
+        `features` (Hugging Face), `sample_structure`, and `sample` if asked for. What raises is
+        absent, or says so.
     """
     if isinstance(dataset, Mapping):
         return {
-            str(name): describe_dataset(part, with_content=with_content)
+            name: described(describe_dataset, part, with_content=with_content)
             for name, part in dataset.items()
         }
     found: dict[str, Any] = {"type": f"{type(dataset).__module__}.{type(dataset).__qualname__}"}
-    with suppress(TypeError, NotImplementedError):
+    with suppress(Exception):
         found["size"] = len(dataset)
-    columns = getattr(dataset, "column_names", None)
+    columns = _attribute(dataset, "column_names")
     if isinstance(columns, (list, tuple)):
         found["columns"] = list(columns)
-    features = getattr(dataset, "features", None)
+    features = _attribute(dataset, "features")
     if isinstance(features, Mapping):
         found["features"] = {name: str(kind) for name, kind in features.items()}
     if not _is_plain(dataset):
         found["sample_structure"] = "not read: see `batch` of the first step"
     elif found.get("size"):
-        found |= _sample(dataset[0], with_content)
+        found |= described(_first_sample, dataset, with_content)
     return found
+
+
+def _attribute(value: Any, name: str) -> Any:
+    """Return an attribute; None where there is none, or it raises."""
+    with suppress(Exception):
+        return getattr(value, name)
+    return None
 
 
 def _is_plain(dataset: Any) -> bool:
@@ -55,28 +68,41 @@ def _is_plain(dataset: Any) -> bool:
     return is_table and dataset.format["type"] != "custom"
 
 
-def _sample(sample: Any, with_content: bool) -> dict[str, Any]:
+def _first_sample(dataset: Any, with_content: bool) -> dict[str, Any]:
+    sample = dataset[0]
     found: dict[str, Any] = {"sample_structure": describe_structure(sample)}
     if isinstance(sample, Mapping):
-        found["columns"] = [str(key) for key in sample]
+        found["columns"] = list(sample)
     if with_content:
         found["sample"] = _content(sample)
     return found
 
 
 def describe_structure(value: Any) -> Any:
-    """Return types, shapes and lengths in place of values."""
+    """Return types, shapes and lengths in place of values; of what raises, its type alone."""
+    return _structure(value, 0)
+
+
+def _structure(value: Any, depth: int) -> Any:
+    try:
+        return _inner_structure(value, depth)
+    except Exception as error:  # noqa: BLE001 - a batch may hold anything, and it says so
+        return {"type": class_name(value), "not_described": class_name(error)}
+
+
+def _inner_structure(value: Any, depth: int) -> Any:
     if hasattr(value, "shape") and hasattr(value, "dtype"):
         return {"shape": list(value.shape), "dtype": str(value.dtype).removeprefix("torch.")}
-    if isinstance(value, Mapping):
-        items = list(value.items())[:_MAX_KEYS]
-        return {str(key): describe_structure(item) for key, item in items}
+    if isinstance(value, Mapping) and depth < _MAX_DEPTH:
+        items = islice(value.items(), _MAX_KEYS)
+        return {key: _structure(item, depth + 1) for key, item in items}
     if isinstance(value, (list, tuple)):
-        inner = {"items": describe_structure(value[0])} if value else {}
-        return {"type": type(value).__name__, "length": len(value), **inner}
+        is_shown = value and depth < _MAX_DEPTH
+        inner = {"items": _structure(value[0], depth + 1)} if is_shown else {}
+        return {"type": class_name(value), "length": len(value), **inner}
     if isinstance(value, (str, bytes)):
-        return {"type": type(value).__name__, "length": len(value)}
-    return {"type": type(value).__name__}
+        return {"type": class_name(value), "length": len(value)}
+    return {"type": class_name(value)}
 
 
 def count_batch(batch: Any) -> dict[str, int]:
@@ -90,15 +116,15 @@ def count_batch(batch: Any) -> dict[str, int]:
         padding included), as far as they can be told.
     """
     found: dict[str, int] = {}
-    for part in _parts(batch):
-        shape = getattr(part, "shape", None)
-        if shape:
+    with suppress(Exception):
+        shapes = (_attribute(part, "shape") for part in islice(_parts(batch), _MAX_KEYS))
+        shape = next((shape for shape in shapes if shape), None)
+        if shape is not None:
             found["samples"] = int(shape[0])
-            break
-    ids = batch.get("input_ids") if isinstance(batch, Mapping) else None
-    tokens = getattr(ids, "numel", None)
-    if tokens is not None:
-        found["tokens"] = int(tokens())
+    with suppress(Exception):
+        ids: Any = batch.get("input_ids") if isinstance(batch, Mapping) else None
+        if hasattr(ids, "numel"):
+            found["tokens"] = int(ids.numel())
     return found
 
 
@@ -110,5 +136,14 @@ def _parts(batch: Any) -> Iterable[Any]:
 
 def _content(sample: Any) -> Any:
     if isinstance(sample, Mapping):
-        return {str(key): str(value)[:_MAX_CONTENT] for key, value in sample.items()}
-    return str(sample)[:_MAX_CONTENT]
+        return {key: _text(value) for key, value in sample.items()}
+    return _text(sample)
+
+
+def _text(value: Any) -> str:
+    """Return a value's text; of a tensor on a device, which is not read, the structure."""
+    is_here = str(_attribute(value, "device") or "cpu") == "cpu"
+    try:
+        return clean_text(str(value if is_here else describe_structure(value)), _MAX_CONTENT)
+    except Exception as error:  # noqa: BLE001 - a value may raise anything, and says so here
+        return f"<{class_name(value)}: raised {class_name(error)}>"

@@ -10,6 +10,7 @@ from importlib import metadata
 from pathlib import Path
 from typing import Any
 
+from vlog.describe.exception import described
 from vlog.schema import GB
 
 _PACKAGES = (
@@ -43,16 +44,17 @@ _LAUNCHER = ("RANK", "LOCAL_RANK", "WORLD_SIZE", "MASTER_ADDR", "CUDA_VISIBLE_DE
 def describe_environment() -> dict[str, Any]:
     """Return versions, git commit, command line, host, container, launcher and Slurm.
 
-    A part that does not apply is absent. Nothing is executed: the commit is read from `.git`.
+    A part that does not apply is absent; one that cannot be found out says why. Nothing is
+    executed: the commit is read from `.git`.
     """
     folder = _working_directory()
     found = {
-        "versions": _versions(),
-        "git": _git(folder) if folder else None,
-        "command_line": [sys.executable, *sys.argv],
+        "versions": described(_versions),
+        "git": described(_git, folder) if folder else None,
+        "command_line": [sys.executable, *getattr(sys, "argv", ())],
         "working_directory": str(folder) if folder else None,
-        "host": _host(),
-        "container": _container(),
+        "host": described(_host),
+        "container": described(_container),
         "slurm": {
             name.lower(): os.environ[f"SLURM_{name}"]
             for name in _SLURM

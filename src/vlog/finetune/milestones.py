@@ -8,6 +8,7 @@ from vlog.describe import describe_exception
 from vlog.finetune.logs import log_options
 from vlog.run_log import record_alone
 from vlog.schema import EventType
+from vlog.values import clean_text
 
 if TYPE_CHECKING:
     from vlog.integrations.transformers import VerboseLoggingCallback
@@ -49,8 +50,9 @@ class Milestones:
             self.record(EventType.TRAINING_INTERRUPTED, message, reason=reason)
             return
         exception = describe_exception(error)
+        what = f"{exception['type']}: {clean_text(exception['message'], 500)}"
         self.record(
             EventType.TRAINING_FAILED,
-            f"❌ Training could not begin: {exception['type']}: {exception['message'][:500]}",
+            f"❌ Training could not begin: {what}",
             exception=exception,
         )

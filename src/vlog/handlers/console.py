@@ -19,6 +19,7 @@ from typing import IO, TYPE_CHECKING, Any
 from vlog.clock import Clock, SystemClock
 from vlog.errors import ConfigurationError, check_number
 from vlog.handlers.error_log import ErrorReporter
+from vlog.handlers.formatters import attempt, message_of
 from vlog.handlers.painter import DIM, Line, Painter, Shown, clock_time
 from vlog.handlers.terminal import Part
 from vlog.record import entry_of
@@ -229,8 +230,8 @@ class ConsoleHandler(logging.Handler):
         if self.formatter is not None:
             message, _, more = redact(self.format(record)).partition("\n")
         else:
-            message, more = redact(record.getMessage()), redact(_traceback(record))
-            head = (Part(f"{clock_time(record.created)}  ", DIM), *_mark(record))
+            message, more = redact(message_of(record)), redact(_traceback(record))
+            head = (Part(f"{attempt(clock_time, record.created)}  ", DIM), *_mark(record))
         rest = [(Part(f"  {_shown(text)}"),) for text in more.split("\n") if text]
         return [(*head, Part(_shown(message))), *rest]
 
@@ -258,13 +259,13 @@ def _mark(record: logging.LogRecord) -> tuple[Part, ...]:
     if record.levelno < logging.WARNING:
         return ()
     style = _RED if record.levelno >= logging.ERROR else _YELLOW
-    return (Part(visible(record.levelname), style), Part(" "))
+    return (Part(attempt(visible, record.levelname), style), Part(" "))
 
 
 def _traceback(record: logging.LogRecord) -> str:
-    parts = [record.exc_text or "", record.stack_info or ""]
+    parts = [attempt(str, part) for part in (record.exc_text, record.stack_info) if part]
     if record.exc_info and not record.exc_text:
-        parts[0] = logging.Formatter().formatException(record.exc_info)
+        parts.insert(0, attempt(logging.Formatter().formatException, record.exc_info))
     return "\n".join(parts)
 
 

@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 import logging
-import os
+import select
 import sys
 from collections import Counter
+from contextlib import suppress
 from pathlib import Path
 from typing import IO
 
-from vlog.handlers.files import MODE, check_writable, expand_home
+from vlog.describe import describe_exception
+from vlog.handlers.files import check_writable, expand_home, open_above_stderr
 from vlog.redaction import redact_text
+from vlog.visible import visible_lines
 
 ERROR_LOG_NAME = "verbose_logging_errors.log"
+_LONGEST = 1000  # characters on stderr: what a pipe takes at once that has any room
 _FORMAT = "%(asctime)s %(levelname)s pid=%(process)d %(message)s"
 
 
@@ -63,8 +67,16 @@ class ErrorLogHandler(logging.FileHandler):
         """Say once on stderr that even the error log cannot be written."""
         if not self._has_complained:
             self._has_complained = True
-            tell_stderr(f"vlog: cannot write {self.baseFilename}: {sys.exc_info()[1]}")
-            tell_stderr(f"vlog: {record.getMessage()}")
+            failure = sys.exc_info()[1]
+            text = f"vlog: {record.getMessage()}".partition("\n")[0]  # without the stack
+            if text != _told[-1]:
+                tell_stderr(text)
+            tell_stderr(f"vlog: {self.baseFilename} cannot be written either: {failure}")
+
+    def close(self) -> None:
+        """Let go of the file. What it has not taken is lost, as stderr was told."""
+        with suppress(OSError):
+            super().close()
 
 
 class ErrorReporter:
@@ -97,25 +109,42 @@ class ErrorReporter:
         if times & (times - 1):
             return
         text = what if times == 1 else f"{what} ({times} times so far)"
-        exc_info = (type(error), error, error.__traceback__) if error is not None else None
         try:
-            self._logger.error("%s", text, exc_info=exc_info)
+            if error is not None:  # as text: no handler of the app's redacts an exception
+                text = f"{text}\n{describe_exception(error)['stack'].rstrip()}"
+            self._logger.error("%s", redact_text(text))
         except Exception as second:  # noqa: BLE001 - a handler or factory of the app's
             tell_stderr(f"vlog: {text} ({error!r}); it could not be reported: {second!r}")
 
 
 class _RedactingFormatter(logging.Formatter):
     def format(self, record: logging.LogRecord) -> str:
-        return redact_text(super().format(record))
+        return visible_lines(redact_text(super().format(record)))
 
 
 def _open_private(path: str, flags: int) -> int:
-    return os.open(path, flags, MODE)
+    return open_above_stderr(path, flags)
+
+
+_told = [""]  # what stderr was told last: the error log need not repeat it
 
 
 def tell_stderr(text: str) -> None:
-    """Print to stderr, which may be closed or broken: then nobody can be told."""
+    """Print to stderr; one that is closed, broken, or held by who reads it is told nothing."""
+    _told[-1] = text
+    stream = sys.stderr
     try:
-        print(redact_text(text), file=sys.stderr, flush=True)  # noqa: T201 - the last resort
-    except (OSError, ValueError, AttributeError):
+        if stream is not None and not _is_held(stream):
+            print(visible_lines(redact_text(text))[:_LONGEST], file=stream, flush=True)
+    except Exception:  # noqa: BLE001 - there is nobody left to tell
         return
+
+
+def _is_held(stream: IO[str]) -> bool:
+    """Return whether a write would wait: for a reader of a full pipe, or a held terminal."""
+    try:
+        poll = select.poll()
+        poll.register(stream.fileno(), select.POLLOUT)
+        return not poll.poll(0)
+    except (OSError, ValueError, AttributeError):  # no file of the system's; Windows
+        return False

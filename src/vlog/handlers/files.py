@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import stat
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from vlog.errors import LogFileError
@@ -11,7 +13,8 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 _NAME_BYTES = 255  # of a file's name at most, where the system does not say it
-MODE = 0o644
+_MODE = 0o644
+_STDERR = 2
 
 
 def check_writable(path: Path) -> None:
@@ -102,7 +105,37 @@ def expand_home(filename: str | os.PathLike[str]) -> str:
 
 
 def open_for_append(path: str | os.PathLike[str], flags: int = 0) -> int:
-    """Return a descriptor for which every write goes to the end of the file."""
-    # Opening a pipe without a reader would wait for one; that of a file never waits.
-    wait_for_nobody = getattr(os, "O_NONBLOCK", 0)
-    return os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT | wait_for_nobody | flags, MODE)
+    """Return a descriptor for which every write goes to the end of the file.
+
+    It can be read too, where this user may read the file.
+    """
+    flags |= os.O_APPEND | os.O_CREAT
+    try:
+        return open_above_stderr(path, os.O_RDWR | flags)
+    except PermissionError:
+        return open_above_stderr(path, os.O_WRONLY | flags)
+
+
+def open_above_stderr(path: str | os.PathLike[str], flags: int) -> int:
+    """Return a descriptor of a file, which is created with at most 0644; opening never waits.
+
+    In a process whose stderr is closed, the next file that is opened gets its number, and whatever
+    any library says there would stand in that file.
+    """
+    taken: list[int] = []
+    try:
+        with suppress(OSError):  # there is no such device, or no descriptor left for it
+            while not taken or taken[-1] <= _STDERR:
+                taken.append(os.open(os.devnull, os.O_RDONLY))
+        # Opening a pipe without a reader would wait for one; that of a file never waits.
+        return os.open(path, flags | getattr(os, "O_NONBLOCK", 0), _MODE)
+    finally:
+        for descriptor in taken:
+            os.close(descriptor)
+
+
+def keep_private(new: int, old: int) -> None:
+    """Give the open file `new` no right that the open file `old`, which it follows, has not."""
+    has, may = (stat.S_IMODE(os.fstat(each).st_mode) for each in (new, old))
+    if has & ~may and hasattr(os, "fchmod"):  # Windows has none
+        os.fchmod(new, has & may)

@@ -6,14 +6,15 @@ from typing import TYPE_CHECKING, Any
 
 from pythonjsonlogger.orjson import OrjsonFormatter
 
-from vlog.clock import iso_timestamp
+from vlog.clock import SystemClock, iso_timestamp
 from vlog.record import encode, entry_of, severity_of
 from vlog.redaction import redact
 from vlog.schema import END_EVENTS, EventType
-from vlog.values import clean_text, normalize
+from vlog.values import class_name, clean_text, normalize
 
 if TYPE_CHECKING:
     import logging
+    from collections.abc import Callable
 
 # The standard log: where each flat key stands in an entry.
 _FLAT_KEYS = {
@@ -27,6 +28,7 @@ _FLAT_KEYS = {
     "remaining_steps": ("progress", "remaining_steps"),
 }
 
+_GAP_KEYS = ("dropped", "first_seq", "last_seq", "first_dropped", "last_dropped", "reason")
 _FINAL_KEYS = ("final_loss", "best_loss", "duration_seconds")
 
 
@@ -53,14 +55,14 @@ class JsonlFormatter(OrjsonFormatter):
 
     def foreign_entry(self, record: logging.LogRecord) -> dict[str, Any]:
         """Return a `log_record` entry for a record that is not ours."""
-        record.message = _message(record)
+        record.message = clean_text(message_of(record))
         fields, non_finite = normalize(self._foreign_fields(record), "fields")
-        entry = {
-            "timestamp": iso_timestamp(record.created),
+        entry: dict[str, Any] = {
+            "timestamp": _timestamp(record.created),
             "type": EventType.LOG_RECORD,
-            "level": severity_of(record.levelno),
+            "level": severity_of(record.levelno if isinstance(record.levelno, int) else 0),
             "message": record.message,
-            "logger": normalize(record.name)[0],
+            "logger": str(normalize(record.name)[0]),
         }
         if fields:
             entry["fields"] = fields
@@ -76,11 +78,11 @@ class JsonlFormatter(OrjsonFormatter):
         # python-json-logger leaves out extras that begin with an underscore.
         found |= {key: value for key, value in vars(record).items() if str(key).startswith("_")}
         if record.exc_info:
-            found["exception"] = self.formatException(record.exc_info)
+            found["exception"] = attempt(self.formatException, record.exc_info)
         elif record.exc_text:
             found["exception"] = record.exc_text
         if record.stack_info:
-            found["stack"] = self.formatStack(record.stack_info)
+            found["stack"] = attempt(self.formatStack, record.stack_info)
         return found
 
 
@@ -90,7 +92,8 @@ class StandardFormatter(JsonlFormatter):
     Keys: timestamp, type, level, message, step, epoch, loss, learning_rate, grad_norm,
     step_time (seconds), avg_step_time (seconds), eta_minutes, progress_percent,
     remaining_steps. An evaluation's entry has its other numbers by their own names, and the
-    last one of a run has final_loss, best_loss and duration_seconds. A key whose value is not known
+    last one of a run has final_loss, best_loss and duration_seconds; a gap has dropped, first_seq,
+    last_seq, first_dropped, last_dropped and reason. A key whose value is not known
     is absent.
     """
 
@@ -105,6 +108,8 @@ class StandardFormatter(JsonlFormatter):
         if entry["type"] == EventType.EVALUATION_COMPLETE:
             for name, value in _numbers_of(entry.get("metrics")).items():
                 flat.setdefault(name, value)
+        if entry["type"] == EventType.LOGGING_GAP:
+            flat |= {name: entry[name] for name in _GAP_KEYS if name in entry}
         if entry["type"] in END_EVENTS:
             statistics = _numbers_of(entry.get("statistics"))
             flat |= {name: statistics[name] for name in _FINAL_KEYS if name in statistics}
@@ -116,11 +121,25 @@ def _numbers_of(section: Any) -> dict[str, Any]:
     return {name: value for name, value in values if isinstance(value, (int, float))}
 
 
-def _message(record: logging.LogRecord) -> str:
-    """Return the text of the record, or its parts where they do not fit together."""
+def message_of(record: logging.LogRecord) -> str:
+    """Return the text of any record, or its parts where they do not fit together."""
     try:
-        text = record.getMessage()
+        return str.__str__(record.getMessage())  # exactly a str, whatever class it is of
     except Exception as error:  # noqa: BLE001 - anybody's message may raise anything
         parts, _ = normalize([record.msg, record.args])
-        text = f"{parts[0]} <arguments {parts[1]}: raised {type(error).__name__}>"
-    return clean_text(text)
+        return f"{parts[0]} <arguments {parts[1]}: raised {class_name(error)}>"
+
+
+def attempt(tell: Callable[[Any], Any], value: Any) -> Any:
+    """Return what `tell` makes of a part of a record, or that it raised."""
+    try:
+        return tell(value)
+    except Exception as error:  # noqa: BLE001 - it is no exception or stack, or one that raises
+        return f"<{class_name(value)}: raised {class_name(error)}>"
+
+
+def _timestamp(seconds: Any) -> str:
+    try:
+        return iso_timestamp(seconds)
+    except (TypeError, ValueError, OverflowError, OSError):  # of a record that somebody made up
+        return iso_timestamp(SystemClock().wall())

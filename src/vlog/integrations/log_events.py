@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, cast
 import orjson
 
 from vlog.errors import ConfigurationError
-from vlog.lines import Line, LogLines, read_errors
+from vlog.lines import LogLines, read_errors
 from vlog.reader import parse
 from vlog.schema import EventType
 
@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from collections.abc import Generator
     from pathlib import Path
 
+    from vlog.file_lines import Line
     from vlog.filters import Filter
 
 MAX_ENTRY_BYTES = 2**20  # parsing a longer one would hold up the event loop by the GIL

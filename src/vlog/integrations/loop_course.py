@@ -22,6 +22,7 @@ from vlog.timing import (
     LOGGING,
     OPTIMIZER,
 )
+from vlog.values import normalize
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -32,6 +33,7 @@ if TYPE_CHECKING:
     # Where a number belongs: the step, and the result of the evaluation that it was logged in.
     _Place = tuple[int, dict[str, Any] | None]
 
+_MOST_COUNTED = 2**53  # of samples or tokens in a step
 _DEVICE_SECONDS = 2.0  # how long the end of a run waits for the last numbers of a device
 
 
@@ -124,7 +126,15 @@ class LoopCourse:
             return plain_number(value)
         except Exception as error:  # noqa: BLE001 - one odd value must cost no other
             self._recorder.report("a logged value has no number", error)
-            return value
+            return normalize(value)[0]  # says so; the value itself might raise again elsewhere
+
+    def _count(self, value: Any) -> int:
+        """Return a count that a loop tells, which may be a tensor; 0 where it cannot be had."""
+        number = self._plain(value)
+        if issubclass(type(number), (int, float)) and 0 <= number <= _MOST_COUNTED:
+            return int(number)
+        self._recorder.report("samples or tokens of a step are no count that is at hand")
+        return 0
 
     def _number_arrived(self, place: _Place, number: float, name: str) -> None:
         self._take(place, {name: number})
@@ -223,7 +233,7 @@ class LoopCourse:
         self._mark(LOGGING)
         self._accumulate = 1
         self.is_in_step = True
-        self._open.samples, self._open.tokens = samples, tokens
+        self._open.samples, self._open.tokens = self._count(samples), self._count(tokens)
         self._announce_step()
 
     def step_ended(self) -> None:

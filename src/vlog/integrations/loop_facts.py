@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Mapping
 from itertools import count
-from numbers import Real
+from numbers import Integral, Real
 from typing import TYPE_CHECKING, Any
 
 from vlog.describe import describe_dataset, describe_model, described
@@ -239,12 +239,14 @@ def watch_optimizer(
 
 
 def plain_number(value: Any) -> Any:
-    """Return a number that is not Python's own as a float, and anything else as it is.
+    """Return a number that is not Python's own as one that is, and anything else as it is.
 
     That is one of NumPy's or of another package, or a tensor's in the host's memory.
     """
-    if isinstance(value, (int, float)):
+    if type(value) is float or isinstance(value, int):
         return value
+    if isinstance(value, Integral):
+        return int(value)
     if isinstance(value, Real):
         return float(value)
     number = host_number(value)

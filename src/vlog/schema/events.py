@@ -71,6 +71,7 @@ class EventType(StrEnum):
     TRAINING_COMPLETE = "training_complete"
     TRAINING_INTERRUPTED = "training_interrupted"
     TRAINING_FAILED = "training_failed"
+    LOGGING_GAP = "logging_gap"
     CONFIGURATION_LOADED = "configuration_loaded"
     DATASET_READY = "dataset_ready"
     MODEL_LOADED = "model_loaded"
@@ -323,6 +324,20 @@ _EVENTS = (
             ),
             STATISTICS,
             OVERHEAD,
+        ),
+    ),
+    Event(
+        EventType.LOGGING_GAP,
+        LOW,
+        "Entries were dropped: this one stands in their place.",
+        Severity.ERROR,
+        fields=(
+            count("dropped", "how many", required=True),
+            text("reason", "why", required=True),
+            count("first_seq", "`seq` of the first of them, in its run and rank"),
+            count("last_seq", "`seq` of the last of them, which is that of this entry"),
+            text("first_dropped", "ISO 8601 time of the first of them"),
+            text("last_dropped", "ISO 8601 time of the last of them"),
         ),
     ),
     Event(

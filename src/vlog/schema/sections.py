@@ -129,7 +129,7 @@ OVERHEAD = section(
     amount("monitor_cpu_seconds", "processor time of the threads that measure"),
     count("entries", "entries written before this one"),
     count("bytes_written", "to files of the run's own, all of its logs, before this entry"),
-    count("failed", "calls into vlog that raised and were caught"),
+    count("failed", "reports to the error log: what raised, or could not be written"),
 )
 ALERT = (
     text("alert", "name of the alert", required=True),

@@ -1,0 +1,216 @@
+"""The lines of one file, whatever is in them. Bytes are split into lines here and nowhere else."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from pathlib import Path
+from typing import IO, TYPE_CHECKING, NamedTuple
+
+from vlog.segments import COMPRESSED_SUFFIX, DECOMPRESSION_ERRORS, open_segment
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+MAX_LINE_BYTES = 64 * 2**20  # a longer line is not an entry; it is skipped, not held in memory
+_HEAD_BYTES = 4096  # how much of a file's beginning tells it from another one
+_SKIPPED_BYTES = 2**18  # decompressed at a time on the way to a place in a segment
+_SHOWN_BYTES = 200  # how much of a line too long is kept to be shown
+_NULS = bytes(2**20)  # as many of a line are read at a time
+
+OnProblem = Callable[[Path, int, str, bytes], None]
+"""Called with file, line number (from 1), reason and raw bytes of what could not be read."""
+
+
+class Line(NamedTuple):
+    """One line of a log.
+
+    Attributes:
+        path: Its file.
+        number: Its number in the file, from 1.
+        raw: Its bytes, with the newline where it has one.
+        is_tail: Whether it is the end of the plain file and has no newline: it may be torn.
+        start: The byte of the file, decompressed, at which `raw` begins.
+        nuls: How many NUL bytes stand in front of `raw`: a crash of the machine leaves them, where
+            a file had grown and its content was not on the disk yet.
+    """
+
+    path: Path
+    number: int
+    raw: bytes
+    is_tail: bool = False
+    start: int = 0
+    nuls: int = 0
+
+    @property
+    def is_blank(self) -> bool:
+        """Whether there is nothing but white space in it."""
+        return not self.nuls and self.raw.isspace()
+
+
+class FileLines:
+    """The lines of one open file, which may grow.
+
+    Attributes:
+        path: The file.
+        number: Number of the last line returned.
+    """
+
+    def __init__(self, path: Path, stream: IO[bytes], on_problem: OnProblem | None) -> None:
+        self.path = path
+        self.number = 0
+        self._end = 0  # bytes read as lines, those of an incomplete one included
+        self._stream = stream
+        self._on_problem = on_problem
+        self._pending = bytearray()  # a last line whose newline is not there yet
+        self._nuls = 0  # ... and the NUL bytes in front of it, which are not held in memory
+        self._excess = 0  # bytes of a line too long that were let go
+        self._shown = b""  # ... and how it began
+        self._head = b""
+
+    def complete(self) -> Iterator[Line]:
+        """Yield the lines that end with a newline, from where the last call stopped."""
+        most = min(MAX_LINE_BYTES, len(_NULS))
+        while piece := self._stream.readline(most):
+            self._end += len(piece)
+            nuls = 0
+            if self._is_begun or not piece[0] or not piece.endswith(b"\n"):
+                piece = self._join(piece)
+                if not piece:
+                    continue
+                nuls, self._nuls = self._nuls, 0
+            self.number += 1
+            yield Line(self.path, self.number, piece, False, self._end - len(piece), nuls)
+
+    @property
+    def _is_begun(self) -> bool:
+        return bool(self._pending or self._excess or self._nuls)
+
+    def _join(self, piece: bytes) -> bytes:
+        """Return the line that `piece` completes; nothing while it is incomplete or too long."""
+        if not self._pending and not self._excess:
+            nuls = _leading_nuls(piece)
+            self._nuls += nuls
+            piece = piece[nuls:]
+        self._pending += piece
+        if len(self._pending) > MAX_LINE_BYTES or self._excess:
+            if not self._excess:
+                self._shown = bytes(self._pending[:_SHOWN_BYTES])
+            self._excess += len(self._pending)
+            self._pending.clear()
+        if not piece.endswith(b"\n"):
+            return b""
+        self._report_excess()
+        line = bytes(self._pending)
+        self._pending.clear()
+        return line
+
+    def _report_excess(self) -> None:
+        if not self._excess:
+            return
+        self.number += 1
+        reason = f"line of {self._excess} bytes: longer than the {MAX_LINE_BYTES} that are read"
+        self.report(self.number, reason, self._shown)
+        self._excess = self._nuls = 0
+
+    def rest(self, *, is_tail: bool) -> Iterator[Line]:
+        """Yield the last line if it has no newline."""
+        self._report_excess()
+        if self._is_begun:
+            self.number += 1
+            raw, nuls = bytes(self._pending), self._nuls
+            self._pending.clear()
+            self._nuls = 0
+            yield Line(self.path, self.number, raw, is_tail, self._end - len(raw), nuls)
+
+    def report(self, number: int, reason: str, raw: bytes = b"") -> None:
+        """Tell `on_problem`, if there is one."""
+        if self._on_problem is not None:
+            self._on_problem(self.path, number, reason, raw)
+
+    def head(self) -> bytes:
+        """Return the file's first bytes, which tell it from any other file of the log."""
+        if len(self._head) < _HEAD_BYTES and self._stream.seekable():
+            self._head = self._first_bytes(_HEAD_BYTES)
+        return self._head
+
+    def _first_bytes(self, count: int) -> bytes:
+        position = self._stream.tell()
+        self._stream.seek(0)
+        found = self._stream.read(count)
+        self._stream.seek(position)
+        return found
+
+    def restart_if_rewritten(self) -> None:
+        """Go to the start if the file was truncated, also if it has grown again since."""
+        if not self._stream.seekable():
+            return
+        is_shorter = os.fstat(self._stream.fileno()).st_size < self._stream.tell()
+        if is_shorter or self._first_bytes(len(self._head)) != self._head:
+            self._stream.seek(0)
+            self.number = self._end = self._excess = self._nuls = 0
+            self._pending.clear()
+            self._head = b""
+
+    def line_at(self, start: int) -> bytes:
+        """Go to byte `start` and return the complete line there, or nothing; go on behind it."""
+        if self._stream.seekable():
+            self._stream.seek(start)
+        else:
+            left = start
+            while left and (passed := self._stream.read(min(left, _SKIPPED_BYTES))):
+                left -= len(passed)
+        self._end = start
+        return next((line.raw for line in self.complete()), b"")
+
+    def skip_to_end(self) -> None:
+        """Go behind the last newline."""
+        end = position = self._stream.seek(0, os.SEEK_END)
+        while position > 0:
+            start = max(0, position - _HEAD_BYTES)
+            self._stream.seek(start)
+            newline = self._stream.read(position - start).rfind(b"\n")
+            if newline >= 0:
+                end = start + newline + 1
+                break
+            position = start
+        self._end = self._stream.seek(end if position > 0 else 0)
+
+    def is_at(self, path: Path) -> bool:
+        """Return whether `path` still names this file."""
+        try:
+            there = path.stat()
+        except FileNotFoundError:
+            return False
+        return os.path.samestat(there, os.fstat(self._stream.fileno()))
+
+    def close(self) -> None:
+        """Close the file."""
+        self._stream.close()
+
+
+def _leading_nuls(piece: bytes) -> int:
+    if piece == _NULS[: len(piece)]:  # a tenth of the time
+        return len(piece)
+    return len(piece) - len(piece.lstrip(b"\0"))
+
+
+def whole_segment(path: Path, on_problem: OnProblem | None) -> Iterator[Line]:
+    """Yield the lines of a file that does not grow, as far as it can be decompressed."""
+    with open_segment(path) as stream:
+        yield from to_the_end(FileLines(path, stream, on_problem))
+
+
+def to_the_end(file: FileLines) -> Iterator[Line]:
+    """Yield what follows in a file that does not grow, as far as it can be decompressed."""
+    try:
+        yield from file.complete()
+    except DECOMPRESSION_ERRORS as error:
+        file.report(file.number + 1, f"damaged from here on, perhaps before: {error}")
+        return
+    # zstd is silent about a cut, but a segment ends with a newline.
+    rest = list(file.rest(is_tail=False))
+    if file.path.suffix in COMPRESSED_SUFFIX.values() and (rest or not file.number):
+        file.report(file.number, "cut off here: the compressed file is not complete")
+        return
+    yield from rest
