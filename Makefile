@@ -10,8 +10,10 @@ TORCH ?= torch==2.13.0
 demo: $(VENV)/.trainer
 	$(BIN)/vlog demo
 
+# Each worker takes whole files: most tests wait for a process of their own.
 test: $(VENV)/.dev
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest -m "not alone" --numprocesses auto --maxprocesses 4 --dist loadfile
+	$(BIN)/python -m pytest -m alone
 
 # 1,000 kills at random instants, in minutes; the test suite does 50.
 soak: $(VENV)/.dev

@@ -14,6 +14,8 @@ from vlog import VerboseLoggingCallback, validate
 from vlog.resources import Places
 from vlog.resources.disk import Disk
 
+pytestmark = pytest.mark.alone  # slow steps are measured
+
 MB = 2**20
 ALERTS = ("resource_warning", "performance_anomaly", "training_anomaly", "alert_resolved")
 

@@ -190,6 +190,7 @@ class TestAPipe:
 class TestTheErrorLog:
     def test_shows_what_would_act_and_no_forged_line(self):
         logger = logging.getLogger("vlog.errors")
+        logger.propagate = False  # pytest's report takes no lone surrogate
         logger.addHandler(ErrorLogHandler("errors.log"))
         for text in HOSTILE:
             error = ValueError(text)

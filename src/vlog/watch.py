@@ -99,7 +99,8 @@ class Watch:
         self._see_number(NON_FINITE_GRAD_NORM, "Gradient norm", step, norm)
 
     def _see_number(self, name: str, what: str, step: int, value: Any) -> None:
-        if not isinstance(value, (int, float)) and not hasattr(value, "dtype"):
+        kind = type(value)  # asking the value itself may raise
+        if issubclass(kind, str):
             return  # no number: it neither begins nor ends anything
         is_on = is_non_finite(value)
         self._update(
@@ -109,7 +110,7 @@ class Watch:
                 is_on,
                 # Of anything but a number, the text may raise, or wait for a device.
                 f"{what} of step {step} is {value}" if is_on else "",
-                value=value,
+                value=value if is_on or issubclass(kind, (int, float)) else None,
                 evidence={"anomalous_step": step},
             ),
         )

@@ -94,6 +94,8 @@ class SegmentKeeper:
                 if self._is_first:
                     self._is_first = False
                     tidy_orphans(self._log_file, self._total_bytes, self._suffix)
+            except FileNotFoundError:
+                pass  # the folder is gone, with all that was to be tidied
             except Exception as error:  # noqa: BLE001 - or no segment would be tidied ever after
                 self._report(_UNTIDY, error)
 
