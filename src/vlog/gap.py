@@ -6,9 +6,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from vlog.redaction import redact_text
-from vlog.schema import EventType, Severity
+from vlog.schema import EVENTS, EventType
 from vlog.values import clean_text
-from vlog.verbosity import Verbosity
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -17,7 +16,7 @@ if TYPE_CHECKING:
 class Origin(NamedTuple):
     """Which entry it was: the fields by which a gap names it. None where it has none."""
 
-    timestamp: str
+    timestamp: str | None
     run_id: str | None = None
     rank: int | None = None
     pid: int | None = None
@@ -33,7 +32,7 @@ class Origin(NamedTuple):
 
 def origin_of(entry: Mapping[str, Any]) -> Origin:
     """Return the origin of an entry."""
-    return Origin(*(entry.get(name) for name in Origin._fields))  # type: ignore[arg-type]
+    return Origin(*(entry.get(name) for name in Origin._fields))
 
 
 @dataclass(slots=True)
@@ -45,46 +44,42 @@ class Gap:
         last: The last.
         reason: Why the first was dropped.
         dropped: How many.
+        what: What became of them, in a word.
     """
 
     first: Origin
     last: Origin
     reason: str
     dropped: int = 1
+    what: str = "dropped"
 
     def add(self, origin: Origin) -> None:
         """Count one more."""
         self.last = origin
         self.dropped += 1
 
-    def entry(self, timestamp: str) -> dict[str, Any]:
+    def entry(self, timestamp: str | None) -> dict[str, Any]:
         """Return the `logging_gap` entry; its `seq` is that of the last entry that is missing."""
-        first, last = self.first, self.last
+        first, last, event = self.first, self.last, EVENTS[EventType.LOGGING_GAP]
         entries = "1 entry" if self.dropped == 1 else f"{self.dropped} entries"
-        entry: dict[str, Any] = {
+        run, place, numbers, times = {}, {}, {}, {}
+        if last.seq is not None:
+            run = {"run_id": last.run_id, "rank": last.rank, "pid": last.pid, "seq": last.seq}
+            place = {"step": last.step, "epoch": last.epoch}
+            numbers = {"first_seq": first.seq, "last_seq": last.seq}
+        if first.timestamp is not None:
+            times = {"first_dropped": first.timestamp, "last_dropped": last.timestamp}
+        return {
             "timestamp": timestamp,
             "type": str(EventType.LOGGING_GAP),
-            "level": str(Severity.ERROR),
-            "message": f"⛔ {entries} dropped: {self.reason}",
-        }
-        if last.seq is not None:
-            entry |= {
-                "run_id": last.run_id,
-                "rank": last.rank,
-                "pid": last.pid,
-                "seq": last.seq,
-                "verbosity": Verbosity.LOW.label,
-                "step": last.step,
-                "epoch": last.epoch,
-                "first_seq": first.seq,
-                "last_seq": last.seq,
-            }
-        else:
-            entry["verbosity"] = Verbosity.LOW.label
-        return entry | {
+            "level": str(event.severity),
+            "message": f"⛔ {entries} {self.what}: {self.reason}",
+            **run,
+            "verbosity": event.tier.label,
+            **place,
             "dropped": self.dropped,
-            "first_dropped": first.timestamp,
-            "last_dropped": last.timestamp,
+            **numbers,
+            **times,
             "reason": self.reason,
         }
 

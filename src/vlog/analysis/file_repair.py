@@ -12,9 +12,9 @@ from vlog.analysis.fields import integer_at, number_at
 from vlog.analysis.repair_report import Finding, Kind, RepairedFile
 from vlog.analysis.salvage import pieces_of
 from vlog.analysis.seen import seen_in
+from vlog.gap import Gap, Origin
 from vlog.reader import read_lines
 from vlog.redaction import redact_text
-from vlog.schema import EVENTS, EventType
 from vlog.segments import SEGMENT_SUFFIX, list_segments, log_of, segment_path
 from vlog.visible import visible
 
@@ -153,24 +153,17 @@ class _Losses:
 
 def _gap(entry: dict[str, Any], first: int, last: int, reason: str) -> dict[str, Any]:
     """Return the entry that stands for those from `first` to `last`, in front of `entry`."""
-    count = last - first + 1
-    return {
-        "timestamp": entry.get("timestamp"),
-        "type": str(EventType.LOGGING_GAP),
-        "level": str(EVENTS[EventType.LOGGING_GAP].severity),
-        "message": f"⛔ {count} {'entry' if count == 1 else 'entries'} missing: {reason}",
-        "run_id": entry["run_id"],
-        "rank": entry["rank"],
-        "pid": integer_at(entry, "pid") or 0,
-        "seq": last,
-        "verbosity": EVENTS[EventType.LOGGING_GAP].tier.label,
-        "step": integer_at(entry, "step") or 0,
-        "epoch": number_at(entry, "epoch"),
-        "dropped": count,
-        "first_seq": first,
-        "last_seq": last,
-        "reason": reason,
-    }
+    origin = Origin(
+        None,
+        entry["run_id"],
+        entry["rank"],
+        integer_at(entry, "pid") or 0,
+        last,
+        integer_at(entry, "step") or 0,
+        number_at(entry, "epoch"),
+    )
+    gap = Gap(origin._replace(seq=first), origin, reason, last - first + 1, "missing")
+    return gap.entry(entry.get("timestamp"))
 
 
 def _beginning(raw: bytes) -> str:

@@ -45,7 +45,7 @@ class ErrorLogHandler(logging.FileHandler):
             self.mode,
             encoding=self.encoding,
             errors=self.errors,
-            opener=_open_private,
+            opener=open_above_stderr,
         )
 
     def emit(self, record: logging.LogRecord) -> None:
@@ -120,10 +120,6 @@ class ErrorReporter:
 class _RedactingFormatter(logging.Formatter):
     def format(self, record: logging.LogRecord) -> str:
         return visible_lines(redact_text(super().format(record)))
-
-
-def _open_private(path: str, flags: int) -> int:
-    return open_above_stderr(path, flags)
 
 
 _told = [""]  # what stderr was told last: the error log need not repeat it

@@ -6,7 +6,8 @@ derived from `EVENTS`.
 
 from __future__ import annotations
 
-from vlog.schema.events import END_EVENTS, EVENTS, Event, EventType, Severity, fields_of
+from vlog.schema.event_types import END_EVENTS, EventType, Severity
+from vlog.schema.events import EVENTS, Event, fields_of
 from vlog.schema.fields import GB, MB, SCHEMA_VERSION, Field
 from vlog.schema.json_schema import json_schema
 from vlog.schema.resources import RESOURCE_USAGE

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from vlog.schema.events import EVENTS, Event, Severity, fields_of
+from vlog.schema.event_types import Severity
+from vlog.schema.events import EVENTS, Event, fields_of
 from vlog.schema.fields import SCHEMA_VERSION
 
 if TYPE_CHECKING:
