@@ -21,6 +21,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
+from blocks import confidence
 from tables import write_table
 
 from vlog.clock import SystemClock
@@ -30,7 +31,6 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 BLOCK_SECONDS = 1.0
-RESAMPLES = 2_000
 
 
 def pure_python() -> Callable[[], None]:
@@ -100,14 +100,6 @@ def monitored(work: Callable[[], None], rate: float, folder: Path) -> tuple[floa
     readings, cpu = monitor.latest.number - before, monitor.cpu_seconds - cpu_before
     monitor.stop(5.0)
     return result, readings / passed, cpu / max(readings, 1)
-
-
-def confidence(values: list[float]) -> tuple[float, float]:
-    """Return the 95 % interval of the median, by resampling."""
-    medians = sorted(
-        statistics.median(random.choices(values, k=len(values))) for _ in range(RESAMPLES)
-    )
-    return medians[int(0.025 * RESAMPLES)], medians[int(0.975 * RESAMPLES)]
 
 
 def measure(work: Callable[[], None], rounds: int, rate: float, folder: Path) -> list[str]:

@@ -104,6 +104,7 @@ class RunWriter(Writer):
 
     def __call__(self, round_, _chance, tell):
         options = {"max_mb": self.options["max_mb"], "console": False, "name": str(round_)}
+        options["overhead_budget_percent"] = 0  # every entry is as large as it can be
         with vlog.training_run(None, "ultra", self.log, **options) as run:
             for step in run.steps():
                 tell(step - 1)

@@ -19,6 +19,7 @@ import vlog
 from vlog import run_log
 from vlog.handlers import RotatingJsonlHandler
 from vlog.handlers.error_log import ERROR_LOG_NAME
+from vlog.processors import AddResources, AddTrends
 
 STEPS = 4
 
@@ -40,24 +41,24 @@ class Unspeakable:
     __str__ = __repr__
 
 
-def raise_at(kind, real, times=1):
-    """Return a processor that raises for the first entries of a type."""
-    left = [times]
+def break_at(monkeypatch, kind, part=run_log):
+    """Have a processor raise for the first entry of a type: a class of them, or `clean_values`."""
+    name = "clean_values" if part is run_log else "__call__"
+    real, left = getattr(part, name), [1]
 
-    def processor(logger, method, event_dict):
-        if event_dict["type"] == kind and left[0]:
-            left[0] -= 1
+    def processor(*args):
+        if args[-1]["type"] == kind and left:
+            left.pop()
             raise LookupError("no such\npart")
-        return real(logger, method, event_dict)
+        return real(*args)
 
-    return processor
+    monkeypatch.setattr(part, name, processor)
 
 
 class TestAProcessor:
-    @pytest.mark.parametrize("name", ["normalize_values", "redact_secrets"])
-    def test_that_raises_leaves_a_gap_in_its_entrys_place(self, monkeypatch, name):
-        real = getattr(run_log, name)
-        monkeypatch.setattr(run_log, name, raise_at("training_step_complete", real))
+    @pytest.mark.parametrize("part", [AddResources, AddTrends, run_log])
+    def test_that_raises_leaves_a_gap_in_its_entrys_place(self, monkeypatch, part):
+        break_at(monkeypatch, "training_step_complete", part)
         train()
 
         entries = list(vlog.read(LOG))
@@ -78,8 +79,7 @@ class TestAProcessor:
     def test_that_raises_at_a_milestone_lets_the_training_and_the_steps_pass(
         self, monkeypatch, kind
     ):
-        real = run_log.normalize_values
-        monkeypatch.setattr(run_log, "normalize_values", raise_at(kind, real))
+        break_at(monkeypatch, kind)
         train()
 
         entries = [json.loads(line) for line in Path(LOG).read_text().splitlines()]
@@ -148,7 +148,7 @@ class TestARepr:
 
 RECORD = """
 import os, sys, vlog
-vlog.training_run  # loads the rest: structlog looks at stdout as it is loaded
+vlog.get_logger  # loads structlog, which looks at stdout as it is loaded
 BREAK
 with vlog.training_run(4, log_file="logs/run.jsonl", console=True, sources=[]) as training:
     for step in training.steps():

@@ -13,26 +13,37 @@ from vlog.segments import list_segments
 
 BUFFER_MB = 0.1
 
-# Every entry that the log is given, with its time in `emit`, on a disk that is not full.
+# Every entry that the log is given, with the time that took it, on a disk that is not full.
 TAP = """
 import json, time
 import vlog
 import vlog.handlers.rotating as rotating
-from vlog.record import entry_of
+from vlog.record import entry_of, make_record
+WHOLE = {"overhead_budget_percent": 0}  # nothing is left out of entries
 # A close that waits for something in vain fails the test.
 rotating._KEEPER_SECONDS = rotating._RETRY_SECONDS = 600
-emit, given, handlers = rotating.RotatingJsonlHandler.emit, open("given.jsonl", "w", 1), set()
+Handler, given, handlers = rotating.RotatingJsonlHandler, open("given.jsonl", "w", 1), set()
 
-def tapped(self, record):
-    handlers.add(self)
-    entry, start = entry_of(record), time.perf_counter()
-    emit(self, record)
-    took = time.perf_counter() - start
+def tapped(method, entry_in):
+    def tap(self, told):
+        handlers.add(self)
+        with self.lock:
+            start = time.perf_counter()
+            done = method(self, told)
+            took = time.perf_counter() - start
+            if done is not False:
+                note(self, entry_in(told), took)
+        return done
+    return tap
+
+def note(self, entry, took):
     kept = {key: entry.get(key) for key in ("type", "seq", "step", "timestamp")}
-    kept |= {"took": took, "waits": self._waiting > 0, "size": len(self._line(record))}
+    size = len(self._line(make_record("vlog", entry)))
+    kept |= {"took": took, "waits": self._waiting > 0, "size": size}
     print(json.dumps({**kept, "log": str(self.path)}), file=given)
 
-rotating.RotatingJsonlHandler.emit = tapped
+Handler.take = tapped(Handler.take, lambda entry: entry)
+Handler.emit = tapped(Handler.emit, entry_of)
 
 def free_and_wait():
     free()
@@ -40,7 +51,7 @@ def free_and_wait():
 
 def run_loop(steps, at, **options):
     "A loop that calls `at[step]` in front of that step."
-    with vlog.training_run(steps, "ultra", "disk/log.jsonl", **options) as run:
+    with vlog.training_run(steps, "ultra", "disk/log.jsonl", **WHOLE, **options) as run:
         for step in range(1, steps + 1):
             at.get(step, int)()
             with run.step():
@@ -93,7 +104,9 @@ class TestATrainer:
 class Faults(TrainerCallback):
     def on_step_end(self, args, state, control, **kwargs):
         {5: fill, 8: free_and_wait, 12: fill, 50: free_and_wait}.get(state.global_step, int)()
-callback = VerboseLoggingCallback("ultra", "disk/log.jsonl", buffer_mb=BUFFER, console=True)
+callback = VerboseLoggingCallback(
+    "ultra", "disk/log.jsonl", buffer_mb=BUFFER, console=True, **WHOLE
+)
 trainer = make_trainer([Faults(), callback], max_steps=60)
 trainer.train()
 print(trainer.state.global_step)
@@ -125,7 +138,9 @@ print(trainer.state.global_step)
         done = run_on_small_disk(
             TAP
             + """
-callback = VerboseLoggingCallback("ultra", "disk/log.jsonl", buffer_mb=0.1, standard_log=True)
+callback = VerboseLoggingCallback(
+    "ultra", "disk/log.jsonl", buffer_mb=0.1, standard_log=True, **WHOLE
+)
 trainer = make_trainer([At(5, fill), callback], max_steps=40)
 trainer.train()
 print(trainer.state.global_step)
@@ -236,7 +251,7 @@ import logging
 vlog.configure({"version": 1, "handlers": {"file": {
     "class": "vlog.handlers.RotatingJsonlHandler", "filename": "disk/log.jsonl", "shared": True}},
     "loggers": {"vlog": {"handlers": ["file"], "level": "ULTRA"}}})
-with vlog.training_run(40, "ultra") as run:
+with vlog.training_run(40, "ultra", **WHOLE) as run:
     for step in range(1, 41):
         {10: fill, 30: free_and_wait}.get(step, int)()
         with run.step():

@@ -53,6 +53,8 @@ BEFORE = {
         tokenizer = AutoTokenizer.from_pretrained("./model")
         dataset = load_dataset("json", data_files="rows.jsonl", split="train", cache_dir="cache")
         arguments = SFTConfig("results", max_steps=3, use_cpu=True, bf16=False, report_to=[])
+        from vlog.settings import Settings
+        Settings.overhead_budget_percent = 0  # a share of steps as short as these is too little
         """,
     "Configuration-Based Usage": "from verbose_logging import train_with_config",
     "With Custom Monitoring": """

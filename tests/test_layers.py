@@ -12,18 +12,20 @@ SOURCE = Path(__file__).parent.parent / "src" / "vlog"
 # Row by module or package, the lowest first. A module imports its own row or a lower one;
 # handlers and processors do not import each other, and analysis imports no row above 2.
 ROWS = {
-    1: ("clock", "errors", "fork", "schema", "verbosity"),
+    1: ("clock", "decimals", "encoded", "errors", "fork", "schema", "verbosity"),
     2: (
-        "alerts", "describe", "device_values", "environment_settings", "family", "file_lines",
+        "alerts", "budget",
+        "describe", "device_values", "environment_settings", "family", "file_lines",
         "filters", "gap", "interrupts", "lineage", "lines", "open_runs", "own_entry", "ranks",
         "reader", "record",
-        "redaction", "resources", "segments", "settings", "timing", "trends", "true_losses",
+        "redaction", "resources", "segments", "settings", "threads", "timing", "trends",
+        "true_losses",
         "units", "values", "verbosity_request", "visible", "wording",
     ),
     3: ("handlers", "processors"),
     4: (
-        "app_logger", "capture", "config", "endings", "machine", "options", "output", "progress",
-        "recorder", "run_log", "step_entries", "verbosity_switch", "watch",
+        "app_logger", "capture", "config", "endings", "machine", "meter", "options", "output",
+        "progress", "recorder", "run_log", "step_entries", "verbosity_switch", "watch",
     ),
     5: ("__main__", "analysis", "cli", "demo", "finetune", "integrations"),
 }  # fmt: skip

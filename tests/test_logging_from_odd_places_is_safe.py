@@ -170,16 +170,16 @@ class TestAPartOfALogCall:
     def test_that_logs_to_the_run_from_a_processor_is_in_it(self, monkeypatch):
         from vlog import run_log
 
-        normalize, is_loud = run_log.normalize_values, True
+        clean, is_loud = run_log.clean_values, True
 
         def loud(logger, method, event_dict):
             nonlocal is_loud
             if is_loud and event_dict["type"] == "training_step_complete":
                 is_loud = False  # or what is said would be said again, for ever
                 vlog.get_logger().warning("in a processor")
-            return normalize(logger, method, event_dict)
+            return clean(logger, method, event_dict)
 
-        monkeypatch.setattr(run_log, "normalize_values", loud)
+        monkeypatch.setattr(run_log, "clean_values", loud)
         with vlog.training_run(2, log_file=LOG, console=False, sources=[]) as training:
             for _ in training.steps():
                 training.log(loss=1.0)

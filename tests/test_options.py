@@ -85,6 +85,26 @@ class TestFiles:
             recording()
 
 
+class TestOverheadBudget:
+    @pytest.mark.parametrize(
+        ("options", "percent"),
+        [
+            ({}, 1.0),
+            ({"overhead_budget_percent": 0}, 0),
+            ({"overhead_budget_percent": 0.25}, 0.25),
+            ({"overhead_budget_percent": 100}, 100),
+        ],
+    )
+    def test_is_one_percent_or_what_is_given(self, recording, options, percent):
+        assert percent == recording(**options).settings.overhead_budget_percent
+
+    def test_outlasts_a_switch_of_the_verbosity(self, recording):
+        made = recording(overhead_budget_percent=0.5)
+        made.set_verbosity(Verbosity.ULTRA)
+
+        assert 0.5 == made.settings.overhead_budget_percent
+
+
 class TestRefusals:
     @pytest.mark.parametrize(
         ("options", "part"),
@@ -94,6 +114,11 @@ class TestRefusals:
             ({"propagate": "yes"}, "propagate is 'yes'. Expected True or False"),
             ({"on_alert": 5}, "on_alert is 5. Expected a function"),
             ({"consol": True}, "Did you mean 'console'"),
+            ({"overhead_budget_percent": float("nan")}, "overhead_budget_percent is nan. Expected"),
+            ({"overhead_budget_percent": 100.5}, r"is 100.5. Expected percent, 0 \(for no budget"),
+            ({"overhead_budget_percent": "1"}, "overhead_budget_percent is '1'"),
+            ({"overhead_budget_percent": None}, "overhead_budget_percent is None"),
+            ({"overhead_budget_percent": False}, "overhead_budget_percent is False"),
         ],
     )
     def test_what_cannot_be_used_is_refused(self, recording, options, part):

@@ -35,7 +35,7 @@ from processes import text_of, wait_for
 from vlog.resources.children import Children
 Children.pace_seconds = 0.1
 callback = VerboseLoggingCallback(
-    "high", "log.jsonl", reading_interval_seconds=0.1, console=False
+    "high", "log.jsonl", reading_interval_seconds=0.1, overhead_budget_percent=0, console=False
 )
 make_trainer([callback, Balloon()], max_steps=40).train()
 """

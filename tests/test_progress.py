@@ -38,7 +38,8 @@ class Run:
         self.spend(FORWARD_BACKWARD, seconds / 2)
         self.spend(OPTIMIZER, seconds / 4)
         self.at += 1
-        timing = self.progress.step_complete(self.at, samples, tokens, verbosity)
+        self.progress.step_complete(samples, tokens)
+        timing = self.progress.timing(self.at, verbosity)
         self.spend(LOGGING, logging)
         return timing
 

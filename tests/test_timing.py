@@ -2,6 +2,7 @@
 
 import random
 import statistics
+from functools import partial
 
 import numpy as np
 import pytest
@@ -15,7 +16,6 @@ from vlog.timing import (
     OPTIMIZER,
     PHASES,
     WARM_UP_STEPS,
-    MovingSum,
     Pace,
     PhaseLedger,
     Schedule,
@@ -42,10 +42,12 @@ class TestPhaseLedger:
         ledger = PhaseLedger(clock)
         started = clock.monotonic()
         dice = random.Random(1)
+        marks = [partial(mark, phase) for phase in PHASES for mark in (ledger.mark, ledger.pass_by)]
         for _ in range(1000):
             clock.advance(dice.randrange(1, 100) / 64)  # sums of 64ths are exact in a float
-            ledger.leave() if dice.random() < 0.2 else ledger.mark(dice.choice(PHASES))
+            dice.choice([ledger.enter, ledger.leave, *marks])()
 
+        ledger.leave()
         assert clock.monotonic() - started == sum(ledger.totals.values())
 
     def test_counts_its_own_time_as_logging_and_as_overhead(self, clock):
@@ -57,6 +59,64 @@ class TestPhaseLedger:
 
         assert 1.5 == ledger.totals[LOGGING]
         assert 0.5 == ledger.overhead_seconds
+
+    def test_marks_stand_where_it_was_entered(self, clock):
+        ledger = PhaseLedger(clock)
+        clock.advance(2)
+        ledger.enter()
+        clock.advance(0.25)
+        assert 2.0 == ledger.mark(OPTIMIZER)
+        clock.advance(0.25)
+        assert 0.0 == ledger.mark(DATA_WAIT)
+        ledger.leave()
+
+        assert {"optimizer_seconds": 2.0, "logging_seconds": 0.5} == ledger.as_fields()
+        assert 0.5 == ledger.overhead_seconds
+
+    def test_leaves_what_no_mark_has_named_to_the_next_one(self, clock):
+        ledger = PhaseLedger(clock)
+        clock.advance(2)
+        ledger.enter()
+        clock.advance(0.5)
+        ledger.leave()
+        clock.advance(1)
+
+        assert 3.0 == ledger.mark(OPTIMIZER)
+        assert 0.5 == ledger.overhead_seconds == ledger.totals[LOGGING]
+
+    def test_is_entered_once_and_left_by_who_entered_it(self, clock):
+        ledger = PhaseLedger(clock)
+        assert ledger.enter()
+        clock.advance(1)
+        assert not ledger.enter()
+        clock.advance(1)
+        assert 2.0 == ledger.overhead_so_far()
+        ledger.leave()
+        assert ledger.enter()
+
+        assert 2.0 == ledger.overhead_seconds
+
+    def test_is_passed_by_without_being_entered(self, clock):
+        ledger = PhaseLedger(clock)
+        clock.advance(2)
+        ledger.pass_by(OPTIMIZER)
+        ledger.enter()
+        clock.advance(1)
+        ledger.pass_by(DATA_WAIT)  # inside: the time is vlog's
+        ledger.leave()
+
+        assert {"optimizer_seconds": 2.0, "logging_seconds": 1.0} == ledger.as_fields()
+        assert 1.0 == ledger.overhead_seconds
+
+    def test_begins_anew_where_it_was_entered(self, clock):
+        ledger = PhaseLedger(clock)
+        ledger.enter()
+        clock.advance(1)
+        ledger.restart()
+        clock.advance(0.5)
+        ledger.leave()
+
+        assert 0.5 == ledger.overhead_seconds == sum(ledger.totals.values())
 
     def test_take_returns_what_was_not_taken_before(self, clock):
         ledger = PhaseLedger(clock)
@@ -205,16 +265,6 @@ class TestEtaSeconds:
 
     def test_is_unknown_without_an_end(self):
         assert eta_seconds(Schedule(), 10, 2.0, 30.0, 7.0) is None
-
-
-class TestMovingSum:
-    @given(st.lists(st.integers(0, 10**9), max_size=30), st.integers(1, 8))
-    def test_is_the_sum_of_the_last_values(self, values, size):
-        moving = MovingSum(size)
-        for value in values:
-            moving.add(value)
-
-        assert sum(values[-size:]) == moving.total
 
 
 class TestTally:

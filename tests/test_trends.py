@@ -6,14 +6,18 @@ import random
 import numpy as np
 import pytest
 
-from vlog.trends import WINDOW, Trend, slope_of
+from vlog.budget import OverheadBudget
+from vlog.trends import WINDOW, Trend, Trends, slope_of
+from vlog.verbosity import CurrentVerbosity, Verbosity
+
+NO_BUDGET = OverheadBudget(0, CurrentVerbosity(Verbosity.ULTRA))
 
 
 def summary_of(values, *, detailed=True):
     trend = Trend("steps")
     for value in values:
-        trend.add(value)
-    return trend.summary(detailed)
+        trend.values.append(value)
+    return trend.fields(detailed)
 
 
 def direction_of(values):
@@ -59,7 +63,7 @@ class TestSlopeOf:
         dice = np.random.default_rng(3)
         values = [float(value) for value in dice.normal(10, 2, WINDOW)]
         coefficients, covariance = np.polyfit(range(WINDOW), values, 1, cov=True)
-        slope, error = slope_of(values)
+        _, slope, error = slope_of(values)
 
         assert coefficients[0] == pytest.approx(slope)
         assert math.sqrt(covariance[0][0]) == pytest.approx(error)
@@ -85,5 +89,50 @@ class TestSummary:
     def test_is_empty_before_the_first_value(self):
         assert {} == summary_of([])
 
-    def test_leaves_out_what_is_not_finite(self):
-        assert summary_of([1.0, 2.0]) == summary_of([1.0, math.nan, 2.0, math.inf])
+
+@pytest.fixture
+def trends():
+    return Trends(CurrentVerbosity(Verbosity.HIGH), NO_BUDGET)
+
+
+class TestTrends:
+    def test_follow_the_time_of_steps(self, trends):
+        for seconds in range(1, 6):
+            trends.see_step(float(seconds), 0)
+
+        trend = trends.fields()["step_time_trend"]
+        assert ("increasing", 5.0, "last 5 steps") == tuple(
+            trend[key] for key in ("trend_direction", "current", "window")
+        )
+        assert ["step_time_trend"] == list(trends.fields())
+
+    def test_follow_the_throughput_of_each_step(self, trends):
+        """Of the step, not of many."""
+        for seconds in (1.0, 2.0):
+            trends.see_step(seconds, 800)
+
+        trend = trends.fields()["throughput_trend"]
+        assert (400.0, 600.0) == (trend["current"], trend["avg_last_5"])
+
+    def test_leave_out_what_is_no_finite_number(self, trends):
+        for loss in (3.0, None, math.nan, 1.0, math.inf, "2", 2**2000):
+            trends.see("loss_trend", loss)
+
+        trend = trends.fields()["loss_trend"]
+        assert ("last 2 logged losses", 1.0) == (trend["window"], trend["current"])
+
+    def test_take_numbers_that_are_as_large_as_a_float_can_be(self, trends):
+        for loss in (1e308, -1e308, 1e300):
+            trends.see("loss_trend", loss)
+
+        assert 1e300 == trends.fields()["loss_trend"]["current"]
+
+    def test_are_short_where_no_detail_is_wanted(self):
+        verbosity = CurrentVerbosity(Verbosity.MEDIUM)
+        trends = Trends(verbosity, NO_BUDGET)
+        trends.see_step(1.0, 1)
+        short = ["current", "avg_last_5", "trend_direction"]
+        assert short == list(trends.fields()["throughput_trend"])
+
+        verbosity.value = Verbosity.HIGH
+        assert set(short) < set(trends.fields()["step_time_trend"])

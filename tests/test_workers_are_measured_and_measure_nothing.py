@@ -40,7 +40,8 @@ if __name__ == "__main__":
     torch.multiprocessing.set_start_method("METHOD", force=True)
     Children.pace_seconds = 0.05
     callback = VerboseLoggingCallback(
-        "ultra", "log.jsonl", reading_interval_seconds=0.05, console=True
+        "ultra", "log.jsonl", reading_interval_seconds=0.05, overhead_budget_percent=0,
+        console=True,
     )
     make_trainer(
         [callback, Compare()], max_steps=150, train=Telling(600), dataloader_num_workers=2,

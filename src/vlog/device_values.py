@@ -12,10 +12,18 @@ if TYPE_CHECKING:
 
 _MAX_PENDING = 1_000
 _POLL_SECONDS = 0.005
+_REAL = (float, int, bool)
 
 
 def host_number(value: Any) -> float | None:
     """Return the number that a tensor in the host's memory holds; None for anything else."""
+    torch = sys.modules.get("torch")
+    if torch is not None and type(value) is torch.Tensor:  # in few calls: most losses are this
+        try:
+            number: Any = value.item() if value.is_cpu and value.numel() == 1 else None
+        except Exception:  # noqa: BLE001 - a meta or sparse tensor
+            return None
+        return float(number) if type(number) in _REAL else None
     if not _is_plain_number(value) or value.device.type != "cpu":
         return None
     return float(value.detach())
@@ -46,11 +54,14 @@ class DeviceValues:
 
     Args:
         deliver: Told of each number: `deliver(key, number, name)`.
+
+    Attributes:
+        pending: What has not arrived.
     """
 
     def __init__(self, deliver: Callable[[Any, float, str], None]) -> None:
         self._deliver = deliver
-        self._pending: deque[tuple[Any, str, Any, Any]] = deque(maxlen=_MAX_PENDING)
+        self.pending: deque[tuple[Any, str, Any, Any]] = deque(maxlen=_MAX_PENDING)
 
     def observe(self, key: Any, value: Any, name: str = "loss") -> bool:
         """Take the number that belongs to `key`, such as a step.
@@ -69,7 +80,7 @@ class DeviceValues:
         host.copy_(value.detach().reshape(()), non_blocking=True)
         passed = torch.cuda.Event()
         passed.record(torch.cuda.current_stream(value.device))
-        self._pending.append((key, name, host, passed))
+        self.pending.append((key, name, host, passed))
         return True
 
     def collect(self, wait_seconds: float = 0.0) -> None:
@@ -79,9 +90,9 @@ class DeviceValues:
             wait_seconds: How long to wait for what has not, when the training is over.
         """
         polls = int(wait_seconds / _POLL_SECONDS)
-        while self._pending:
-            if self._pending[0][3].query():
-                key, name, host, _ = self._pending.popleft()
+        while self.pending:
+            if self.pending[0][3].query():
+                key, name, host, _ = self.pending.popleft()
                 self._deliver(key, float(host), name)
             elif polls > 0:
                 polls -= 1

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import os
 from collections.abc import Callable
 from pathlib import Path
@@ -10,13 +11,14 @@ from typing import IO, TYPE_CHECKING, NamedTuple
 from vlog.segments import COMPRESSED_SUFFIX, DECOMPRESSION_ERRORS, open_segment
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Generator, Iterator, Sequence
 
 MAX_LINE_BYTES = 64 * 2**20  # a longer line is not an entry; it is skipped, not held in memory
 _HEAD_BYTES = 4096  # how much of a file's beginning tells it from another one
 _SKIPPED_BYTES = 2**18  # decompressed at a time on the way to a place in a segment
 _SHOWN_BYTES = 200  # how much of a line too long is kept to be shown
 _NULS = bytes(2**20)  # as many of a line are read at a time
+_BLOCK_BYTES = 2**17  # read at a time in blocks: what is made of them stays in the cache
 
 OnProblem = Callable[[Path, int, str, bytes], None]
 """Called with file, line number (from 1), reason and raw bytes of what could not be read."""
@@ -33,6 +35,9 @@ class Line(NamedTuple):
         start: The byte of the file, decompressed, at which `raw` begins.
         nuls: How many NUL bytes stand in front of `raw`: a crash of the machine leaves them, where
             a file had grown and its content was not on the disk yet.
+        lines: The lines of a block, each with its newline and the NUL bytes in front of it. A
+            block is a `Line` that stands for several: `number` and `start` are those of the first,
+            and `raw` is what was read at once: they, and perhaps a part of the next one.
     """
 
     path: Path
@@ -41,24 +46,49 @@ class Line(NamedTuple):
     is_tail: bool = False
     start: int = 0
     nuls: int = 0
+    lines: Sequence[bytes] = ()
 
     @property
     def is_blank(self) -> bool:
         """Whether there is nothing but white space in it."""
         return not self.nuls and self.raw.isspace()
 
+    def split(self) -> Iterator[Line]:
+        """Yield the lines of a block; a line by itself is its only one."""
+        if not self.lines:
+            yield self
+        start = self.start
+        for number, raw in enumerate(self.lines, self.number):
+            nuls = 0 if raw[0] else _leading_nuls(raw)
+            yield Line(self.path, number, raw[nuls:], False, start + nuls, nuls)
+            start += len(raw)
+
 
 class FileLines:
     """The lines of one open file, which may grow.
+
+    Args:
+        path: The file.
+        stream: The file, open, decompressed.
+        on_problem: Told what cannot be read.
+        in_blocks: Whether to return many lines at a time: see `Line.lines`.
 
     Attributes:
         path: The file.
         number: Number of the last line returned.
     """
 
-    def __init__(self, path: Path, stream: IO[bytes], on_problem: OnProblem | None) -> None:
+    def __init__(
+        self,
+        path: Path,
+        stream: IO[bytes],
+        on_problem: OnProblem | None,
+        *,
+        in_blocks: bool = False,
+    ) -> None:
         self.path = path
         self.number = 0
+        self._in_blocks = in_blocks
         self._end = 0  # bytes read as lines, those of an incomplete one included
         self._stream = stream
         self._on_problem = on_problem
@@ -67,9 +97,62 @@ class FileLines:
         self._excess = 0  # bytes of a line too long that were let go
         self._shown = b""  # ... and how it began
         self._head = b""
+        self._damage: BaseException | None = None  # met behind what the last chunk has
 
     def complete(self) -> Iterator[Line]:
-        """Yield the lines that end with a newline, from where the last call stopped."""
+        """Return the lines that end with a newline, from where the last call stopped."""
+        return self._blocks() if self._in_blocks else self._lines()
+
+    def _blocks(self) -> Iterator[Line]:
+        while chunk := self._chunk():
+            self._end += len(chunk)
+            if self._is_begun:
+                chunk = yield from self._go_on(chunk)
+            start = self._end - len(chunk)
+            lines = io.BytesIO(chunk).readlines()  # faster than to count the newlines
+            if lines and not lines[-1].endswith(b"\n"):
+                self._join(lines.pop())
+            if lines:
+                first = self.number + 1
+                self.number += len(lines)
+                yield Line(self.path, first, chunk, False, start, 0, lines)
+
+    def _chunk(self) -> bytes:
+        most = min(MAX_LINE_BYTES, _BLOCK_BYTES)
+        if self.path.suffix not in COMPRESSED_SUFFIX.values():
+            return self._stream.read(most)
+        if self._damage is not None:
+            raise self._damage
+        pieces: list[bytes] = []
+        try:
+            # No more than is at hand: damage further on is not to spoil what comes before it.
+            while at_hand := min(most, len(self._stream.peek(1))):  # type: ignore[attr-defined]
+                pieces.append(self._stream.read(at_hand))
+                most -= at_hand
+        except DECOMPRESSION_ERRORS as error:
+            if not pieces:
+                raise
+            self._damage = error
+        return b"".join(pieces)
+
+    def _go_on(self, chunk: bytes) -> Generator[Line, None, bytes]:
+        """Return `chunk` behind what there is of its first line, or yield that, if it is odd."""
+        end = chunk.find(b"\n") + 1
+        is_odd = self._nuls or self._excess or len(self._pending) + end > MAX_LINE_BYTES
+        if end and not is_odd:
+            chunk = bytes(self._pending) + chunk
+            self._pending.clear()
+            return chunk
+        line = self._join(chunk[:end] if end else chunk)
+        chunk = chunk[end:] if end else b""
+        if line:
+            nuls, self._nuls = self._nuls, 0
+            self.number += 1
+            start = self._end - len(chunk) - len(line)
+            yield Line(self.path, self.number, line, False, start, nuls)
+        return chunk
+
+    def _lines(self) -> Iterator[Line]:
         most = min(MAX_LINE_BYTES, len(_NULS))
         while piece := self._stream.readline(most):
             self._end += len(piece)
@@ -94,8 +177,8 @@ class FileLines:
             piece = piece[nuls:]
         self._pending += piece
         if len(self._pending) > MAX_LINE_BYTES or self._excess:
-            if not self._excess:
-                self._shown = bytes(self._pending[:_SHOWN_BYTES])
+            shown = self._shown if self._excess else b""
+            self._shown = (shown + self._pending[:_SHOWN_BYTES])[:_SHOWN_BYTES]
             self._excess += len(self._pending)
             self._pending.clear()
         if not piece.endswith(b"\n"):
@@ -195,10 +278,12 @@ def _leading_nuls(piece: bytes) -> int:
     return len(piece) - len(piece.lstrip(b"\0"))
 
 
-def whole_segment(path: Path, on_problem: OnProblem | None) -> Iterator[Line]:
+def whole_segment(
+    path: Path, on_problem: OnProblem | None, *, in_blocks: bool = False
+) -> Iterator[Line]:
     """Yield the lines of a file that does not grow, as far as it can be decompressed."""
     with open_segment(path) as stream:
-        yield from to_the_end(FileLines(path, stream, on_problem))
+        yield from to_the_end(FileLines(path, stream, on_problem, in_blocks=in_blocks))
 
 
 def to_the_end(file: FileLines) -> Iterator[Line]:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import signal
 import threading
+from threading import get_ident
 from typing import Self
 
 from vlog.fork import in_child
@@ -20,8 +21,8 @@ class _Deferral:
     """A section of the main thread that signals do not enter; in other threads, nothing."""
 
     def __init__(self) -> None:
+        self._main = threading.main_thread().ident
         self._depth = 0
-        self._owner = 0  # the thread that entered it
         self._waiting: list[int] = []
 
     def keeps(self, number: int) -> bool:
@@ -37,17 +38,16 @@ class _Deferral:
 
     def __enter__(self) -> Self:
         """Enter the section; it may be entered again inside."""
-        if threading.get_ident() == threading.main_thread().ident:
-            self._owner = threading.get_ident()
+        if get_ident() == self._main:
             self._depth += 1
         return self
 
     def __exit__(self, *_: object) -> None:
         """Leave the section; with the outermost one, deliver what waits."""
-        if threading.get_ident() != threading.main_thread().ident:
+        if get_ident() != self._main:
             return
         self._depth -= 1
-        while self._depth == 0 and self._waiting:
+        while self._waiting and self._depth == 0:
             signal.raise_signal(self._waiting.pop(0))  # its handler may raise: the rest waits on
 
     def forget(self) -> None:
@@ -56,8 +56,8 @@ class _Deferral:
         Nobody else would: the child has no such thread, and would keep each signal for ever.
         """
         self._waiting.clear()
-        if self._owner != threading.get_ident():
-            self._depth = 0
+        if get_ident() != self._main:
+            self._main, self._depth = get_ident(), 0
 
 
 deferred_signals = _Deferral()

@@ -26,11 +26,19 @@ class LogLines:
     It reads the segments by number, then the plain file, and keeps that one open. When the
     plain file's name is given to another file, this one was set aside as a segment (perhaps
     compressed by now, perhaps not the newest): found by its first bytes, it is not read again.
+
+    Args:
+        log_file: The log's plain file.
+        on_problem: Told what cannot be read.
+        in_blocks: Whether to return many lines at a time: see `Line.lines`. Not for `go_behind`.
     """
 
-    def __init__(self, log_file: Path, *, on_problem: OnProblem | None = None) -> None:
+    def __init__(
+        self, log_file: Path, *, on_problem: OnProblem | None = None, in_blocks: bool = False
+    ) -> None:
         self._log_file = log_file
         self._on_problem = on_problem
+        self._in_blocks = in_blocks
         self._done = 0  # number of the last segment read
         self._reading = 0  # number of the segment being read; 0 while it is the plain file
         self._begun: FileLines | None = None  # a segment to be read from its middle
@@ -160,7 +168,8 @@ class LogLines:
         while segments := self._new_segments():
             self._reading = segments[0].number
             try:
-                yield from whole_segment(segments[0].path, self._on_problem)
+                path = segments[0].path
+                yield from whole_segment(path, self._on_problem, in_blocks=self._in_blocks)
             except FileNotFoundError:
                 continue  # compressed or removed since it was listed: look again
             self._done = segments[0].number
@@ -174,7 +183,7 @@ class LogLines:
             stream = self._log_file.open("rb")
         except FileNotFoundError:
             return None
-        return FileLines(self._log_file, stream, self._on_problem)
+        return FileLines(self._log_file, stream, self._on_problem, in_blocks=self._in_blocks)
 
     def _leave(self, file: FileLines) -> None:
         """Close the file that is no longer the plain one, and pass over its segment."""

@@ -47,6 +47,9 @@ class Options(TypedDict, total=False):
         alert_after_seconds: 10. How long heat, throttling and slow steps must last.
         reading_interval_seconds: None. Time between two resource readings; None for the
             verbosity's own (10 at low, 5 at medium, 1 at high, 0.5 at ultra).
+        overhead_budget_percent: 1. Share of the step time that vlog may take on the training
+            thread, 0 to 100; above it micro-batches, trends and resource readings are left out
+            for a while. 0 for no budget.
         max_mb: 512. Size in MiB at which the log is set aside as a segment; 0 for never.
         total_mb: 4096. Size in MiB of all segments above which the oldest are deleted.
         compress: `"zstd"`. How segments are compressed: `"zstd"`, `"gzip"` or `"none"`.
@@ -72,6 +75,7 @@ class Options(TypedDict, total=False):
     slow_step_alert_factor: float
     alert_after_seconds: float
     reading_interval_seconds: float | None
+    overhead_budget_percent: float
     max_mb: float
     total_mb: float
     compress: str
@@ -131,6 +135,7 @@ class Recording:
             Limits(**_chosen(options, {_limit_option(name): name for name in Limits.__slots__})),
             options.get("reading_interval_seconds"),
             check_names(options.get("capture")),
+            options.get("overhead_budget_percent", Settings.overhead_budget_percent),
         )
         self.output = Output(
             log_file,

@@ -29,7 +29,7 @@ from vlog.handlers.error_log import ERROR_LOG_NAME
 from vlog.handlers.files import check_writable, expand_home
 from vlog.handlers.rotating import BUFFER_MB, MAX_MB, TOTAL_MB
 from vlog.ranks import process_rank
-from vlog.record import hand_to, make_record
+from vlog.record import hand_to, hand_to_one, make_record, number_of
 from vlog.schema import EventType
 from vlog.verbosity import Verbosity
 
@@ -45,6 +45,7 @@ class DefaultText(str):
 
 DEFAULT_LOG_FILE: str = DefaultText("verbose_training_logs.jsonl")
 STANDARD_LOG_NAME = "training_logs.jsonl"
+_OURS = (RotatingJsonlHandler, ConsoleHandler)  # they take most entries without a record
 _TREE_LOGGER = "vlog"
 _ERROR_LOGGER = "vlog.errors"
 _ALERT_SECONDS = 2.0  # how long closing waits for a function that is told of alerts
@@ -85,30 +86,45 @@ class RunLogger(logging.Logger):
     app: logging.Logger | None = None
     _is_app_slow = False
 
-    def entry(self, entry: dict[str, Any]) -> None:
-        """Hand `entry` to the handlers, as a record of the app's factory if that works."""
-        factory = logging.getLogRecordFactory()
-        try:
-            record = make_record(self.name, entry, factory)
-        except Exception as error:  # noqa: BLE001 - the app's; the entry is worth more
-            self.report("the app's LogRecord factory failed", error)
-            record = make_record(self.name, entry, logging.LogRecord)
-        hand_to(self, record, self.report)  # not `handle`: one that raises would stop the rest
-        if self.app is not None and entry["type"] != EventType.LOG_RECORD and _is_heard(record):
+    def entry(self, entry: dict[str, Any], number: int | None = None) -> None:
+        """Hand `entry` to the handlers; as a record to those that need one.
+
+        Args:
+            entry: The entry.
+            number: The level number of its record, if that is known already.
+        """
+        if number is None:
+            number = number_of(entry["level"], entry["verbosity"])
+        record: logging.LogRecord | None = None
+        for handler in self.handlers:  # not `handle`: one that raises would stop the rest
+            if number < handler.level or (isinstance(handler, _OURS) and handler.take(entry)):
+                continue
+            record = record or self._record(entry)
+            hand_to_one(handler, record, self.report)
+        if self.app is not None and entry["type"] != EventType.LOG_RECORD and _is_heard(number):
             # The run's lock is held here. Another thread may hold a handler's lock and wait for
             # the run's, because what that handler itself says is captured.
             wait = 0.0 if self._is_app_slow else _APP_SECONDS
+            record = record or self._record(entry)
             told = hand_to(self.app, record, self.report, self.handlers, wait)
             self._is_app_slow = not told
 
+    def _record(self, entry: dict[str, Any]) -> logging.LogRecord:
+        """Return the record that carries `entry`, of the app's factory if that works."""
+        try:
+            return make_record(self.name, entry, logging.getLogRecordFactory())
+        except Exception as error:  # noqa: BLE001 - the app's; the entry is worth more
+            self.report("the app's LogRecord factory failed", error)
+            return make_record(self.name, entry, logging.LogRecord)
 
-def _is_heard(record: logging.LogRecord) -> bool:
-    """Return whether the logger `vlog` is at a level that lets `record` through.
+
+def _is_heard(number: int) -> bool:
+    """Return whether the logger `vlog` is at a level that lets a record of `number` through.
 
     A dictConfig that disables it by the way, because it does not name it, is not asked.
     """
     tree = _tree()
-    return record.levelno >= max(tree.manager.disable + 1, tree.getEffectiveLevel())
+    return number >= max(tree.manager.disable + 1, tree.getEffectiveLevel())
 
 
 class Output:

@@ -3,16 +3,13 @@
 from __future__ import annotations
 
 import math
-from contextlib import suppress
 from typing import Any
 
 from vlog.alerts import StepCost
-from vlog.clock import Clock, iso_timestamp
+from vlog.clock import Clock, TimestampWriter
+from vlog.decimals import rounded
 from vlog.timing import (
-    DATA_WAIT,
-    FORWARD_BACKWARD,
     LOGGING,
-    OPTIMIZER,
     Pace,
     PhaseLedger,
     Schedule,
@@ -21,6 +18,8 @@ from vlog.timing import (
     eta_seconds,
 )
 from vlog.verbosity import Verbosity
+
+_LONGEST_ETA_SECONDS = 3e10  # a thousand years: no calendar has a day for the longest ones
 
 
 class Progress:
@@ -39,6 +38,7 @@ class Progress:
 
     def __init__(self, clock: Clock, ledger: PhaseLedger) -> None:
         self._clock = clock
+        self._timestamp = TimestampWriter()
         self._ledger = ledger
         self._schedule = Schedule()
         self._started: float | None = None
@@ -85,16 +85,10 @@ class Progress:
             fields["metrics"] = {"loss": self._epoch_loss / self._epoch_loss_steps}
         return fields
 
-    def step_complete(
-        self, step: int, samples: int, tokens: int, verbosity: Verbosity
-    ) -> dict[str, Any]:
-        """Count a step and return its `timing`."""
-        parts = {
-            "data_wait_seconds": self._ledger.take(DATA_WAIT),
-            "forward_backward_seconds": self._ledger.take(FORWARD_BACKWARD),
-            "optimizer_seconds": self._ledger.take(OPTIMIZER),
-        }
-        seconds = sum(parts.values())
+    def step_complete(self, samples: int, tokens: int) -> float:
+        """Count a step, and return its seconds."""
+        wait, compute, optimize = self._ledger.take_step()
+        seconds = wait + compute + optimize
         self.steps += 1
         self._epoch_steps += 1
         self._epoch_step_seconds += seconds
@@ -103,36 +97,38 @@ class Progress:
         self._tokens += tokens
         self._times.add(seconds)
         self._pace.add(seconds, samples, tokens)
-        self.last_step = StepCost(seconds, tokens or samples, parts)
-        timing = self._basic_timing(step, seconds)
-        if verbosity <= Verbosity.HIGH:
-            timing |= self._detailed_timing(parts)
-        return {name: _rounded(value) for name, value in timing.items()}
+        self.last_step = StepCost(seconds, tokens or samples, wait, compute, optimize)
+        return seconds
 
-    def _basic_timing(self, step: int, seconds: float) -> dict[str, Any]:
-        timing: dict[str, Any] = {
+    def timing(self, step: int, verbosity: Verbosity) -> dict[str, Any]:
+        """Return the `timing` of `step`, which was counted last."""
+        seconds, _, wait, compute, optimize = self.last_step or StepCost(0.0, 0)
+        numbers = {
             "step_time_seconds": seconds,
             "avg_step_time_seconds": self._times.mean,
             "elapsed_seconds": self.duration_seconds,
+            **self._pace.rates(),
         }
         eta = self._eta_seconds(step)
         if eta is not None:
-            timing["eta_minutes"] = eta / 60
-            with suppress(ValueError, OverflowError, OSError):  # beyond the year 9999
-                timing["estimated_completion"] = iso_timestamp(self._clock.wall() + eta)
-        return timing | self._pace.rates()
-
-    def _detailed_timing(self, parts: dict[str, float]) -> dict[str, float]:
-        recent = self._times.recent
-        return {
-            "median_step_time_seconds": recent.median,
-            "std_step_time_seconds": recent.std,
-            "min_step_time_seconds": recent.min,
-            "max_step_time_seconds": recent.max,
-            **parts,
-        }
+            numbers["eta_minutes"] = eta / 60
+        if verbosity <= Verbosity.HIGH:
+            median, std, least, most = self._times.recent.spread()
+            numbers["median_step_time_seconds"] = median
+            numbers["std_step_time_seconds"] = std
+            numbers["min_step_time_seconds"] = least
+            numbers["max_step_time_seconds"] = most
+            numbers["data_wait_seconds"] = wait
+            numbers["forward_backward_seconds"] = compute
+            numbers["optimizer_seconds"] = optimize
+        timing: dict[str, Any] = rounded(numbers)
+        if eta is not None and eta < _LONGEST_ETA_SECONDS:
+            timing["estimated_completion"] = self._timestamp(self._clock.wall() + eta)
+        return timing
 
     def _eta_seconds(self, step: int) -> float | None:
+        if self._schedule.total_steps is None:
+            return None
         logging = self._ledger.totals[LOGGING] / self.steps
         return eta_seconds(
             self._schedule,
@@ -183,9 +179,9 @@ class Progress:
         if not total:
             return {}
         return {
-            "progress_percent": round(min(100 * step / total, 100.0), 4),
+            "progress_percent": round(min(step / total, 1.0) * 1e6) / 1e4,
             "total_steps": total,
-            "remaining_steps": self._schedule.remaining_steps(step),
+            "remaining_steps": max(total - step, 0),
         }
 
     @property

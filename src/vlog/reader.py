@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import os
 import time
+from itertools import islice
 from typing import TYPE_CHECKING, Any
 
 import orjson
@@ -12,7 +13,7 @@ import orjson
 from vlog.errors import LogReadError
 from vlog.family import FamilyLines, list_family
 from vlog.file_lines import Line, OnProblem, whole_segment
-from vlog.lines import read_errors
+from vlog.lines import LogLines, read_errors
 from vlog.segments import COMPRESSED_SUFFIX, list_segments, real_log
 
 if TYPE_CHECKING:
@@ -51,7 +52,7 @@ def read(
         LogReadError: `path` is missing, a folder, or may not be read. Raised by this call; while
             iterating, only when the disk fails.
     """
-    return _entries(read_lines(path, family=family, on_problem=on_problem), on_problem)
+    return _entries(read_blocks(path, family=family, on_problem=on_problem), on_problem)
 
 
 def follow(
@@ -106,6 +107,31 @@ def read_lines(
     return FamilyLines(log_file, family=family, on_problem=on_problem).all()
 
 
+def read_blocks(
+    path: LogPath, *, family: bool = True, on_problem: OnProblem | None = None
+) -> Iterator[Line]:
+    """Return the lines of a log as `read_lines` does, in blocks: see `Line.lines`.
+
+    Those of several files, which are merged, come one by one.
+
+    Args:
+        path: As for `read`.
+        family: As for `read`.
+        on_problem: As for `read_lines`.
+
+    Raises:
+        LogReadError: As for `read`.
+    """
+    log_file = _as_path(path)
+    _check_readable(log_file, family=family)
+    if log_file.suffix in COMPRESSED_SUFFIX.values():
+        return _read_alone(log_file, on_problem, in_blocks=True)
+    files = list_family(log_file) if family else [log_file]
+    if len(files) == 1:
+        return LogLines(files[0], on_problem=on_problem, in_blocks=True).all()
+    return FamilyLines(log_file, family=family, on_problem=on_problem).all()
+
+
 def growing_lines(
     path: LogPath, *, family: bool = True, on_problem: OnProblem | None = None
 ) -> FamilyLines:
@@ -145,13 +171,35 @@ def parse(raw: bytes) -> dict[str, Any]:
     return entry
 
 
-def _read_alone(path: Path, on_problem: OnProblem | None) -> Iterator[Line]:
+def _read_alone(
+    path: Path, on_problem: OnProblem | None, *, in_blocks: bool = False
+) -> Iterator[Line]:
     with read_errors(path):
-        yield from whole_segment(path, on_problem)
+        yield from whole_segment(path, on_problem, in_blocks=in_blocks)
 
 
-def _entries(source: Iterable[Line], on_problem: OnProblem | None) -> Iterator[dict[str, Any]]:
-    for line in source:
+def _entries(blocks: Iterable[Line], on_problem: OnProblem | None) -> Iterator[dict[str, Any]]:
+    for block in blocks:
+        passed = 0
+        try:
+            for raw in block.lines or (block.raw,):
+                entry = orjson.loads(raw)
+                if type(entry) is not dict:
+                    break
+                passed += 1
+                yield entry
+            else:
+                continue
+        except orjson.JSONDecodeError:
+            pass
+        # Something in it is odd: what follows is taken line by line.
+        yield from _entries_of_lines(islice(block.split(), passed, None), on_problem)
+
+
+def _entries_of_lines(
+    lines: Iterable[Line], on_problem: OnProblem | None
+) -> Iterator[dict[str, Any]]:
+    for line in lines:
         try:
             entry = parse(line.raw)
         except ValueError as error:

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import orjson
 
+from vlog.encoded import Encoded
 from vlog.resources import Reading
 from vlog.schema import Severity
 from vlog.verbosity import Verbosity
@@ -36,12 +37,23 @@ def make_record(
     Its level number is the tier's, so that `level: HIGH` of a handler means what it says; from
     WARNING on it is the severity's, so that alerts pass everywhere.
     """
-    level = logging.getLevelNamesMapping().get(entry["level"], logging.INFO)
-    if level < logging.WARNING:
-        level = Verbosity[entry["verbosity"].upper()]
-    record = factory(logger_name, int(level), "", 0, entry["message"], (), None, entry["type"])
+    number = number_of(entry["level"], entry["verbosity"])
+    record = factory(logger_name, number, "", 0, entry["message"], (), None, entry["type"])
     carry(record, entry)
     return record
+
+
+def number_of(level: str, verbosity: str) -> int:
+    """Return the level number of the record that carries an entry of these."""
+    return _NUMBERS[level, verbosity]
+
+
+_SEVERE = (Severity.WARNING, Severity.ERROR)
+_NUMBERS = {
+    (str(severity), tier.label): getattr(logging, severity) if severity in _SEVERE else int(tier)
+    for severity in Severity
+    for tier in Verbosity
+}
 
 
 class _Carried:
@@ -102,17 +114,18 @@ def hand_to(
     while current is not None:
         for handler in current.handlers:
             if record.levelno >= handler.level and handler not in without:
-                is_whole &= _hand_to_one(handler, record, report, wait_seconds)
+                is_whole &= hand_to_one(handler, record, report, wait_seconds)
         current = current.parent if current.propagate else None
     return is_whole
 
 
-def _hand_to_one(
+def hand_to_one(
     handler: logging.Handler,
     record: logging.LogRecord,
     report: Callable[[str, BaseException | None], object],
-    wait_seconds: float,
+    wait_seconds: float = -1,
 ) -> bool:
+    """Hand `record` to one handler, whatever its level; as `hand_to`."""
     lock = handler.lock
     if lock is not None and not lock.acquire(timeout=wait_seconds):
         report("a handler of the app's was busy, and was not told of an entry", None)
@@ -134,18 +147,15 @@ def encode(entry: dict[str, Any]) -> bytes:
     of text is written as its escape, which means the same.
     """
     line = orjson.dumps(entry, default=_encode_other, option=_OPTIONS)
-    if line.isascii() or not _may_act(line):
-        return line
-    return _ACTING.sub(_escaped, line)
+    # Quickly whether it is worth a search, which takes longer than the encoding: most have a sign
+    # such as ✅, and nothing that acts.
+    if 0xC2 in line or 0xD8 in line or (0xE2 in line and (0x80 in line or 0x81 in line)):
+        return _ACTING.sub(_escaped, line)
+    return line
 
 
 # C1 controls with U+0085, U+061C, U+200E and U+200F, U+2028 to U+202E, U+2066 to U+2069, in UTF-8.
 _ACTING = re.compile(rb"\xc2[\x80-\x9f]|\xd8\x9c|\xe2\x80[\x8e\x8f\xa8-\xae]|\xe2\x81[\xa6-\xa9]")
-
-
-def _may_act(line: bytes) -> bool:
-    """Return quickly whether a line is worth a search, which takes longer than its encoding."""
-    return 0xC2 in line or 0xD8 in line or (0xE2 in line and (0x80 in line or 0x81 in line))
 
 
 def _escaped(match: re.Match[bytes]) -> bytes:
@@ -153,6 +163,6 @@ def _escaped(match: re.Match[bytes]) -> bytes:
 
 
 def _encode_other(value: Any) -> Any:
-    if isinstance(value, Reading):
+    if isinstance(value, (Reading, Encoded)):
         return orjson.Fragment(value.json)
     raise TypeError(f"{type(value).__name__} was not normalized")

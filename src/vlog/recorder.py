@@ -12,12 +12,14 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 from vlog import __version__, open_runs
+from vlog.budget import OverheadBudget
 from vlog.capture import Capture
 from vlog.clock import Clock, SystemClock
 from vlog.describe import describe_checkpoint, describe_environment, describe_exception
 from vlog.handlers import JsonlFormatter
 from vlog.lineage import find_checkpoint_run
 from vlog.machine import Machine
+from vlog.meter import Meter
 from vlog.progress import Progress
 from vlog.ranks import agree_on_run_id
 from vlog.record import entry_of
@@ -25,11 +27,12 @@ from vlog.run_log import RunLog
 from vlog.schema import EVENTS, GB, MB, SCHEMA_VERSION, EventType, Severity
 from vlog.step_entries import StepEntries
 from vlog.timing import CHECKPOINT, EVALUATION, PhaseLedger, Schedule
+from vlog.trends import Trends
 from vlog.values import clean_text
 from vlog.verbosity import CurrentVerbosity, tier_of
 from vlog.verbosity_switch import VerbositySwitch
 from vlog.watch import Watch
-from vlog.wording import epochs_text, is_whole, result_text
+from vlog.wording import OwnText, epochs_text, is_whole, result_text
 
 if TYPE_CHECKING:
     import logging
@@ -62,7 +65,7 @@ class Recorder:
         name: What its user calls it, if anything.
         ledger: Where its time goes.
         report: Told of what goes wrong inside vlog.
-        record: Writes any entry; see `RunLog.record`.
+        record: Writes any entry; see `RunLog.record`, and for `write` as well.
         step_complete: Takes a step that is done; see `StepEntries`, for the next three as well.
         log: Takes what the trainer logs.
         observe_loss: Takes the true loss of a micro-batch.
@@ -91,7 +94,18 @@ class Recorder:
         self.progress = Progress(clock, self.ledger)
         self._machine = Machine(settings, clock, sources, output.report)
         self.monitor = self._machine.monitor
-        self._log = RunLog(output, self.run_id, verbosity, clock, self.monitor)
+        self._budget = OverheadBudget(settings.overhead_budget_percent, verbosity)
+        self._meter = Meter(self.ledger, self._budget, clock, output)
+        trends = Trends(verbosity, self._budget)
+        self._log = RunLog(
+            output,
+            self.run_id,
+            verbosity,
+            clock,
+            monitor=self.monitor,
+            trends=trends,
+            budget=self._budget,
+        )
         self._watch = Watch(self._log, clock, settings.limits)
         self._switch = VerbositySwitch(self._log, verbosity, self._machine, output)
         self.monitor.on_reading = self._watch.see_reading
@@ -102,16 +116,19 @@ class Recorder:
             self.ledger,
             self._watch,
             verbosity,
+            trends=trends,
+            is_shown=self._is_shown,
             show=self._show_step,
+            meter=self._meter,
             written=self._switch.step_done,
         )
         self.record = self._log.record
+        self.write = self._log.write
         self.observe_loss = self._steps.observe_loss
         self.step_complete = self._steps.complete
         self.log = self._steps.log
         self.release = self._steps.release
         self._evaluation_batches = 0
-        self._bytes_before = self._failed_before = 0
         self._formatter = JsonlFormatter()
         self._capture = Capture(settings.capture, self)
 
@@ -125,8 +142,15 @@ class Recorder:
         """Steps done, of the whole training."""
         return self._log.step
 
+    @property
+    def has_to_write(self) -> bool:
+        """Whether an entry is due when a step begins: the one that waits, or that of its begin."""
+        return self._steps.has_held or self._log.takes(EVENTS[EventType.STEP_BEGIN].tier)
+
     def writes(self, kind: EventType) -> bool:
-        """Return whether the run's verbosity writes entries of this type."""
+        """Return whether entries of this type are written now."""
+        if kind is EventType.MICRO_BATCH and self._budget.sheds_micro_batches:
+            return False
         return self._log.takes(EVENTS[kind].tier)
 
     def start(self, missing: list[str], checkpoint: str | None, **links: str | None) -> None:
@@ -139,8 +163,7 @@ class Recorder:
         """
         self.run_id = self._log.context["run_id"] = agree_on_run_id(self.run_id, self.report)
         self._output.open()
-        self._bytes_before = self._output.bytes_written
-        self._failed_before = self._output.report.count
+        self._meter.start()
         log_file = self._output.log_file
         if self._output.console is not None:
             self._output.console.start()
@@ -201,6 +224,7 @@ class Recorder:
             batch=batch,
         )
         self.ledger.restart()
+        self._meter.restart()
 
     def epoch_begin(self, epoch: float | None) -> None:
         """Write `epoch_begin`."""
@@ -223,7 +247,9 @@ class Recorder:
     def step_begin(self, step: int) -> None:
         """Write `step_begin`."""
         self.release()
-        self.record(EventType.STEP_BEGIN, f"▶️ Step {step} begins", of_step=step)
+        if self.writes(EventType.STEP_BEGIN):
+            message = OwnText(f"▶️ Step {step} begins")
+            self.record(EventType.STEP_BEGIN, message, of_step=step)
 
     def micro_batch(self, number: int, seconds: float, description: dict[str, Any]) -> None:
         """Write `micro_batch`.
@@ -233,9 +259,11 @@ class Recorder:
             seconds: Duration.
             description: `batch`, `samples` and `tokens`.
         """
+        if not self.writes(EventType.MICRO_BATCH):
+            return
         self.record(
             EventType.MICRO_BATCH,
-            f"🔹 Micro-batch {number} of step {self.step + 1}",
+            OwnText(f"🔹 Micro-batch {number} of step {self.step + 1}"),
             of_step=self.step + 1,
             micro_batch=number,
             timing={"micro_batch_seconds": round(seconds, 6)},
@@ -254,7 +282,7 @@ class Recorder:
         self._evaluation_batches += 1
         self.record(
             EventType.PREDICTION_STEP,
-            f"🔹 Evaluation batch {number}",
+            OwnText(f"🔹 Evaluation batch {number}"),
             prediction_step=number,
             timing={"prediction_seconds": round(seconds, 6)},
         )
@@ -349,19 +377,16 @@ class Recorder:
             statistics = self.progress.statistics(self._watch.raised)
             if self._steps.non_finite:
                 statistics["non_finite_losses"] = self._steps.non_finite
-            overhead = self._overhead(statistics["duration_seconds"])
+            overhead = self._meter.fields(
+                statistics["duration_seconds"],
+                self.progress.steps,
+                self._log.entries,
+                self.monitor.cpu_seconds,
+            )
             self.record(kind, message, statistics=statistics, overhead=overhead, **fields)
 
-    def _overhead(self, duration: float) -> dict[str, Any]:
-        seconds = self.ledger.overhead_seconds
-        return {
-            "training_thread_seconds": round(seconds, 6),
-            "training_thread_percent": round(100 * seconds / duration, 4) if duration else 0.0,
-            "monitor_cpu_seconds": round(self.monitor.cpu_seconds, 6),
-            "entries": self._log.entries,
-            "bytes_written": self._output.bytes_written - self._bytes_before,
-            "failed": self._output.report.count - self._failed_before,
-        }
+    def _is_shown(self) -> bool:
+        return self._output.console is not None
 
     def _show_step(self, step: int, fields: dict[str, Any]) -> None:
         """Show a step to whoever looks on, at every verbosity."""

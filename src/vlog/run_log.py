@@ -4,28 +4,51 @@ from __future__ import annotations
 
 import os
 import threading
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
-import structlog
-
-from vlog.clock import Clock, SystemClock, iso_timestamp
+from vlog.clock import Clock, SystemClock, TimestampWriter, iso_timestamp
 from vlog.gap import Gap, origin_of, reason_of
-from vlog.processors import (
-    AddContext,
-    AddResources,
-    AddTrends,
-    Stamp,
-    normalize_values,
-    redact_secrets,
-)
+from vlog.processors import AddResources, AddTrends, clean_values
+from vlog.record import number_of
 from vlog.schema import EVENTS, EventType, Severity
 
 if TYPE_CHECKING:
-    from structlog.typing import EventDict, Processor
+    from collections.abc import Callable
 
+    from structlog.typing import EventDict
+
+    from vlog.budget import OverheadBudget
     from vlog.output import Output
     from vlog.resources import Monitor
+    from vlog.trends import Trends
     from vlog.verbosity import CurrentVerbosity, Verbosity
+
+
+class _Head(NamedTuple):
+    """What all entries of a type begin with, as it is written."""
+
+    tier: Verbosity
+    type: str
+    level: str
+    verbosity: str
+    number: int  # of a stdlib record of it
+
+
+def _head_of(kind: EventType, tier: Verbosity, severity: Severity) -> _Head:
+    level, label = str(severity), tier.label
+    return _Head(tier, str(kind), level, label, number_of(level, label))
+
+
+_HEADS = {kind: _head_of(kind, event.tier, event.severity) for kind, event in EVENTS.items()}
+
+
+class _Draft(NamedTuple):
+    """An entry that is to be written behind the one that is being written."""
+
+    head: _Head
+    message: str
+    step: int
+    fields: dict[str, Any]
 
 
 class RunLog:
@@ -40,6 +63,8 @@ class RunLog:
         verbosity: The run's: what is of a finer tier is left out.
         clock: Where time comes from.
         monitor: Whose readings step entries carry.
+        trends: What they carry as well.
+        budget: Says what is left out of them for now.
 
     Attributes:
         lock: The lock, for those who decide and write in one go.
@@ -55,28 +80,28 @@ class RunLog:
         run_id: str,
         verbosity: CurrentVerbosity,
         clock: Clock,
+        *,
         monitor: Monitor,
+        trends: Trends,
+        budget: OverheadBudget,
     ) -> None:
         self.lock = threading.RLock()
         self.step = 0
         self.epoch: float | None = None  # not known before the training starts
         self.entries = 0
         self._is_writing = False
-        self._said: list[dict[str, Any]] = []  # records, in the midst of an entry
+        self._said: list[_Draft] = []  # records, in the midst of an entry
         self._verbosity = verbosity
-        self._clock = clock
-        self._output = output
+        self._wall = clock.wall
+        self._timestamp = TimestampWriter()
+        self._logger = output.logger
         self._pid = os.getpid()
         self.context = {"run_id": run_id, "rank": output.rank, "pid": self._pid}
-        chain: list[Processor] = [
-            AddContext(self.context),
-            Stamp(clock),
-            AddResources(monitor, clock, verbosity),
-            AddTrends(monitor, verbosity),
-            normalize_values,
-            redact_secrets,
-        ]
-        self._logger = _entry_logger(output, chain)
+        self._chain: tuple[Callable[[Any, str, EventDict], EventDict], ...] = (
+            AddResources(monitor, clock, verbosity, budget),
+            AddTrends(trends, monitor, budget),
+            clean_values,
+        )
 
     @property
     def is_own_process(self) -> bool:
@@ -107,29 +132,53 @@ class RunLog:
             of_step: Its step, if it is not the last one that is done.
             **fields: Its own fields.
         """
-        tier = EVENTS[kind].tier if verbosity is None else verbosity
-        if tier < self._verbosity.value or not self.is_own_process:
+        self.write(kind, message, fields, verbosity=verbosity, level=level, of_step=of_step)
+
+    def write(
+        self,
+        kind: EventType,
+        message: str,
+        fields: dict[str, Any],
+        *,
+        verbosity: Verbosity | None = None,
+        level: Severity | None = None,
+        of_step: int | None = None,
+    ) -> None:
+        """Write one entry whose own fields are in a dict; see `record`."""
+        head = _HEADS[kind]
+        if verbosity is not None or level is not None:
+            head = _head_of(kind, verbosity or head.tier, level or EVENTS[kind].severity)
+        if head.tier < self._verbosity.value or os.getpid() != self._pid:
             return
         with self.lock:
-            entry = {
-                **_envelope(kind, message, tier, level),
-                "step": self.step if of_step is None else of_step,
-                "epoch": self.epoch,
-                **fields,
-            }
+            step = self.step if of_step is None else of_step
             if self._is_writing and kind == EventType.LOG_RECORD:
-                self._said.append(entry)  # by a handler of the app's, or by a value's repr
-                return
-            self._write(entry)
+                self._said.append(_Draft(head, message, step, fields))
+                return  # by a handler of the app's, or by a value's repr
+            self._write(head, message, step, fields)
             if self._said and not self._is_writing:
                 for each in self._said.copy():
-                    self._write(each)
+                    self._write(*each)
                 self._said.clear()  # what these say in their turn could go on for ever
 
-    def _write(self, entry: dict[str, Any]) -> None:
+    def _write(self, head: _Head, message: str, step: int, fields: dict[str, Any]) -> None:
         outer, self._is_writing = self._is_writing, True
+        entry: Any = {
+            "timestamp": self._timestamp(self._wall()),
+            "type": head.type,
+            "level": head.level,
+            "message": message,
+            **self.context,
+            "seq": self.entries,
+            "verbosity": head.verbosity,
+            "step": step,
+            "epoch": self.epoch,
+            **fields,
+        }
         try:
-            self._logger.entry(**entry, seq=self.entries)
+            for processor in self._chain:
+                entry = processor(None, "entry", entry)
+            self._logger.entry(entry, head.number)
             self.entries += 1  # a Ctrl-C before this line leaves its number to the next one
         except Exception as error:
             self._write_gap(entry, error)
@@ -139,11 +188,9 @@ class RunLog:
 
     def _write_gap(self, entry: dict[str, Any], error: Exception) -> None:
         """Write, in place of an entry that could not be made, that it is missing and why."""
-        now = iso_timestamp(self._clock.wall())
-        of_step = {"timestamp": now, "step": entry["step"], "epoch": self.epoch}
-        origin = origin_of({**self.context, **of_step, "seq": self.entries})
+        origin = origin_of(entry)
         self.entries += 1
-        self._output.logger.entry(Gap(origin, origin, reason_of(error)).entry(now))
+        self._logger.entry(Gap(origin, origin, reason_of(error)).entry(origin.timestamp))
 
 
 def record_alone(
@@ -155,38 +202,19 @@ def record_alone(
     **fields: Any,
 ) -> None:
     """Write one entry that belongs to no run; its arguments are those of `RunLog.record`."""
-    chain: list[Processor] = [Stamp(SystemClock()), normalize_values, redact_secrets]
-    envelope = _envelope(kind, message, EVENTS[kind].tier, level)
+    event = EVENTS[kind]
+    head = _head_of(kind, event.tier, event.severity if level is None else level)
+    entry: Any = {
+        "timestamp": iso_timestamp(SystemClock().wall()),
+        "type": head.type,
+        "level": head.level,
+        "message": message,
+        "verbosity": head.verbosity,
+        **fields,
+    }
     output.open()
     try:
-        _entry_logger(output, chain).entry(**envelope, **fields)
+        entry = clean_values(None, "entry", entry)
+        output.logger.entry(entry, head.number)
     finally:
         output.close()
-
-
-def _envelope(
-    kind: EventType, message: str, tier: Verbosity, level: Severity | None
-) -> dict[str, str]:
-    severity = EVENTS[kind].severity if level is None else level
-    return {
-        "type": str(kind),
-        "level": str(severity),
-        "message": message,
-        "verbosity": tier.label,
-    }
-
-
-class _EntryLogger(structlog.BoundLoggerBase):
-    """structlog's side of a run: runs the chain, then calls `entry` of the stdlib logger."""
-
-    def entry(self, **event_dict: Any) -> None:
-        self._proxy_to_logger("entry", **event_dict)
-
-
-def _entry_logger(output: Output, chain: list[Processor]) -> _EntryLogger:
-    return _EntryLogger(output.logger, [*chain, _as_argument], {})
-
-
-def _as_argument(_logger: Any, _method: str, event_dict: EventDict) -> Any:
-    """Pass the entry to the stdlib logger as one positional argument."""
-    return (event_dict,), {}

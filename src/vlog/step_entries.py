@@ -9,19 +9,23 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from vlog import alerts
-from vlog.schema import EventType
+from vlog.schema import EVENTS, EventType
 from vlog.true_losses import TrueLosses
 from vlog.verbosity import Verbosity
-from vlog.wording import number_text, result_text
+from vlog.wording import OwnText, number_text, result_text
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from vlog.meter import Meter
     from vlog.progress import Progress
     from vlog.run_log import RunLog
     from vlog.timing import PhaseLedger
+    from vlog.trends import Trends
     from vlog.verbosity import CurrentVerbosity
     from vlog.watch import Watch
+
+_TIER = EVENTS[EventType.TRAINING_STEP_COMPLETE].tier
 
 
 class StepEntries:
@@ -33,7 +37,10 @@ class StepEntries:
         ledger: Where the time of the run went.
         watch: Is shown every step and every loss.
         verbosity: The run's.
-        show: Told of each step, at every verbosity: `show(step, fields)`.
+        trends: Are shown every step and every logged loss.
+        is_shown: Asked whether somebody looks on.
+        show: Told of each step then, at every verbosity: `show(step, fields)`.
+        meter: Tells what vlog costs, and what is left out for that.
         written: Called when the entry of a step is out.
     """
 
@@ -45,7 +52,10 @@ class StepEntries:
         watch: Watch,
         verbosity: CurrentVerbosity,
         *,
+        trends: Trends,
+        is_shown: Callable[[], bool],
         show: Callable[[int, dict[str, Any]], None],
+        meter: Meter,
         written: Callable[[], None],
     ) -> None:
         self._log = log
@@ -53,7 +63,10 @@ class StepEntries:
         self._ledger = ledger
         self._watch = watch
         self._verbosity = verbosity
+        self._trends = trends
+        self._is_shown = is_shown
         self._show = show
+        self._meter = meter
         self._written = written
         self._held: dict[str, Any] | None = None
         self._losses = TrueLosses()
@@ -63,7 +76,12 @@ class StepEntries:
         """Number of steps whose loss was not finite."""
         return self._losses.non_finite_steps
 
-    def observe_loss(self, step: int, loss: float) -> None:
+    @property
+    def has_held(self) -> bool:
+        """Whether an entry waits."""
+        return self._held is not None
+
+    def observe_loss(self, step: int, loss: float, _name: str = "") -> None:
         """Take the true loss of a micro-batch, as the training computed it.
 
         It may come after the step's entry (a device answers late); then only an alert follows.
@@ -98,17 +116,21 @@ class StepEntries:
         """
         self.release()
         self._log.step, self._log.epoch = step, epoch
-        timing = self._progress.step_complete(step, samples, tokens, self._verbosity.value)
-        counts = {"samples": samples, "tokens": tokens}
-        self._held = {
-            "metrics": metrics,
-            "timing": timing,
-            "progress": self._progress.fields(step),
-            **{name: count for name, count in counts.items() if count},
-            **facts,
-        }
-        if self._log.takes(Verbosity.HIGH):
-            self._held["phases"] = self._ledger.as_fields()
+        seconds = self._progress.step_complete(samples, tokens)
+        held: dict[str, Any] = {"metrics": metrics}
+        verbosity = self._verbosity.value
+        if verbosity <= _TIER or self._is_shown():
+            held["timing"] = self._progress.timing(step, verbosity)
+            held["progress"] = self._progress.fields(step)
+            self._trends.see_step(seconds, tokens or samples)
+        if samples:
+            held["samples"] = samples
+        if tokens:
+            held["tokens"] = tokens
+        held.update(facts)
+        if verbosity <= Verbosity.HIGH:
+            held["phases"] = self._ledger.as_fields()
+        self._held = held
         if not awaits_log:
             self.release()
 
@@ -138,6 +160,7 @@ class StepEntries:
             self._update(metrics, step, extra)
 
     def _update(self, metrics: dict[str, Any], step: int, extra: dict[str, Any]) -> None:
+        self._trends.see("loss_trend", metrics.get("loss"))
         message = f"📝 Metrics of step {step}{result_text(metrics)}"
         update = EventType.TRAINING_METRICS_UPDATE
         self._log.record(update, message, of_step=step, metrics=metrics, **extra)
@@ -161,29 +184,39 @@ class StepEntries:
 
     def release(self) -> None:
         """Write the step entry that waits, if one does."""
-        held = self._held
+        held, step = self._held, self._log.step
         if held is None:
             return
         metrics = held["metrics"]
-        self._losses.correct(self._log.step, metrics)
-        loss = f" - Loss: {number_text(metrics['loss'])}" if "loss" in metrics else ""
-        message = f"✅ Step {self._log.step} completed{loss}"
-        self._show(self._log.step, held)
+        self._losses.correct(step, metrics)
+        if self._is_shown():
+            self._show(step, held)
         try:
-            self._log.record(EventType.TRAINING_STEP_COMPLETE, message, **held)
+            if self._verbosity.value <= _TIER:
+                self._write(step, held, metrics)
         except Exception:
             self._held = None
             raise
         self._held = None  # not before: a Ctrl-C in between leaves it to the end of the run
         if self._progress.last_step is not None:
             self._watch.see_step(self._progress.last_step)
-        self._judge_numbers(self._log.step, metrics)
+        self._judge_numbers(step, metrics)
         self._written()
+        change = self._meter.step_done()
+        if change is not None:
+            self._log.write(EventType.OVERHEAD_BUDGET, change.message, change.fields())
+
+    def _write(self, step: int, held: dict[str, Any], metrics: dict[str, Any]) -> None:
+        loss = ""
+        if "loss" in metrics:
+            loss = f" - Loss: {number_text(metrics['loss'])}"
+            self._trends.see("loss_trend", metrics["loss"])
+        if self._verbosity.value <= Verbosity.ULTRA:
+            held["overhead"] = self._meter.entry_fields()
+        message = OwnText(f"✅ Step {step} completed{loss}")
+        self._log.write(EventType.TRAINING_STEP_COMPLETE, message, held)
 
     def _judge_numbers(self, step: int, metrics: dict[str, Any]) -> None:
         """Hold what a step's entry says against the limits."""
         loss = self._losses.pop(step, metrics.get("loss"))
-        if loss is not None:
-            self._watch.see_loss(step, loss)
-        if metrics.get("grad_norm") is not None:
-            self._watch.see_grad_norm(step, metrics["grad_norm"])
+        self._watch.see_numbers(step, loss, metrics.get("grad_norm"))

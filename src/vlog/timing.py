@@ -34,6 +34,7 @@ PHASES = (
     FINALIZE,
 )
 
+_PACE_STEPS = 200
 WARM_UP_STEPS = 2  # slow for reasons of their own: allocation, compilation, worker start
 
 
@@ -42,8 +43,8 @@ class PhaseLedger:
 
     Between two marks something happened that only the later mark can name: `mark(OPTIMIZER)`
     says that all the time since the mark before was the optimizer's. So the phases of a run add
-    up to its duration, with nothing left over. Time inside vlog itself is closed off by `leave`
-    and belongs to logging.
+    up to its duration, with nothing left over. The time between `enter` and `leave` was spent
+    inside vlog: it belongs to logging, and a mark in between stands where vlog was entered.
 
     Attributes:
         totals: Seconds per phase since the start.
@@ -51,7 +52,8 @@ class PhaseLedger:
     """
 
     def __init__(self, clock: Clock) -> None:
-        self._clock = clock
+        self._monotonic = clock.monotonic
+        self._entered: float | None = None
         self.restart()
 
     def restart(self) -> None:
@@ -59,18 +61,48 @@ class PhaseLedger:
         self.totals = dict.fromkeys(PHASES, 0.0)
         self.overhead_seconds = 0.0
         self._taken = dict.fromkeys(PHASES, 0.0)
-        self._last = self._clock.monotonic()
+        self._last = self._monotonic()
+        if self._entered is not None:
+            self._entered = self._last
+
+    def enter(self) -> bool:
+        """Say that vlog is entered; return False if it was already, so that nobody leaves twice."""
+        if self._entered is not None:
+            return False
+        self._entered = self._monotonic()
+        return True
 
     def mark(self, phase: str) -> float:
         """Say that the time since the last mark was `phase`, and return it in seconds."""
-        now = self._clock.monotonic()
-        seconds, self._last = now - self._last, now
+        now = self._monotonic() if self._entered is None else self._entered
+        seconds = now - self._last
+        self._last = now
         self.totals[phase] += seconds
         return seconds
 
+    def pass_by(self, phase: str) -> None:
+        """Do what `enter`, `mark` and `leave` do where vlog has nothing else to do."""
+        if self._entered is None:
+            now = self._monotonic()
+            self.totals[phase] += now - self._last
+            self._last = now
+        else:
+            self.mark(phase)
+
     def leave(self) -> None:
-        """Say that the time since the last mark was spent inside vlog."""
-        self.overhead_seconds += self.mark(LOGGING)
+        """Say that the time since vlog was entered, or since the last mark, was its own."""
+        now = self._monotonic()
+        seconds = now - (self._last if self._entered is None else self._entered)
+        self._entered = None
+        self._last += seconds  # what no mark has named yet is still to be named
+        self.totals[LOGGING] += seconds
+        self.overhead_seconds += seconds
+
+    def overhead_so_far(self) -> float:
+        """Return `overhead_seconds`, with those since vlog was entered if it is."""
+        if self._entered is None:
+            return self.overhead_seconds
+        return self.overhead_seconds + self._monotonic() - self._entered
 
     def take(self, phase: str) -> float:
         """Return the seconds of `phase` since they were last taken."""
@@ -78,13 +110,32 @@ class PhaseLedger:
         self._taken[phase] = self.totals[phase]
         return seconds
 
+    def take_step(self) -> tuple[float, float, float]:
+        """Take the three phases of a step: data wait, forward and backward, optimizer."""
+        totals, taken = self.totals, self._taken
+        wait, compute, optimize = (
+            totals[DATA_WAIT],
+            totals[FORWARD_BACKWARD],
+            totals[OPTIMIZER],
+        )
+        found = (
+            wait - taken[DATA_WAIT],
+            compute - taken[FORWARD_BACKWARD],
+            optimize - taken[OPTIMIZER],
+        )
+        taken[DATA_WAIT], taken[FORWARD_BACKWARD], taken[OPTIMIZER] = wait, compute, optimize
+        return found
+
     def as_fields(self) -> dict[str, float]:
         """Return the totals that are not zero, under the keys of an entry."""
         return {
-            f"{phase}_seconds": round(seconds, 6)
+            _KEYS[phase]: (seconds * 1e6 + 0.5) // 1.0 / 1e6
             for phase, seconds in self.totals.items()
             if seconds
         }
+
+
+_KEYS = {phase: f"{phase}_seconds" for phase in PHASES}
 
 
 class Window:
@@ -106,12 +157,13 @@ class Window:
 
     def add(self, value: float) -> None:
         """Take in `value` and let go of the oldest one when the window is full."""
-        if len(self._values) == self.size:
-            oldest = self._values.popleft()
+        values = self._values
+        if len(values) == self.size:
+            oldest = values.popleft()
             del self._sorted[bisect_left(self._sorted, oldest)]
             self._sum -= oldest
             self._sum_of_squares -= oldest * oldest
-        self._values.append(value)
+        values.append(value)
         insort(self._sorted, value)
         self._sum += value
         self._sum_of_squares += value * value
@@ -130,6 +182,19 @@ class Window:
         if len(self._sorted) % 2:
             return self._sorted[half]
         return (self._sorted[half - 1] + self._sorted[half]) / 2
+
+    def spread(self) -> tuple[float, float, float, float]:
+        """Return median, standard deviation, smallest and largest value of a window with some."""
+        values = self._sorted
+        count = len(values)
+        mean = self._sum / count
+        variance = self._sum_of_squares / count - mean * mean
+        return (
+            (values[(count - 1) // 2] + values[count // 2]) / 2,
+            math.sqrt(variance) if variance > 0 else 0.0,
+            values[0],
+            values[-1],
+        )
 
     def quantile(self, share: float) -> float:
         """Return the value that `share` (0 to 1) of the values are below; 0.0 without any."""
@@ -200,31 +265,38 @@ class Pace:
         self._forget()
 
     def _forget(self) -> None:
-        self._seconds, self._samples, self._tokens = MovingSum(), MovingSum(), MovingSum()
+        self._last: deque[tuple[float, int, int]] = deque()
+        self._seconds, self._samples, self._tokens = 0.0, 0, 0
 
     def add(self, seconds: float, samples: int, tokens: int) -> None:
         """Take in the next step."""
         self._steps += 1
         if self._steps == WARM_UP_STEPS + 1:
             self._forget()
-        self._seconds.add(seconds)
-        self._samples.add(samples)
-        self._tokens.add(tokens)
+        self._last.append((seconds, samples, tokens))
+        if len(self._last) > _PACE_STEPS:
+            old_seconds, old_samples, old_tokens = self._last.popleft()
+            seconds -= old_seconds
+            samples -= old_samples
+            tokens -= old_tokens
+        self._seconds += seconds
+        self._samples += samples
+        self._tokens += tokens
 
     @property
     def seconds_per_step(self) -> float:
         """Mean step time; 0.0 before the first step."""
-        return self._seconds.total / self._seconds.count if self._seconds.count else 0.0
+        return self._seconds / len(self._last) if self._last else 0.0
 
     def rates(self) -> dict[str, float]:
         """Return `samples_per_second` and `tokens_per_second`, those that are not zero."""
-        if self._seconds.total <= 0:
-            return {}
-        found = {
-            "samples_per_second": self._samples.total / self._seconds.total,
-            "tokens_per_second": self._tokens.total / self._seconds.total,
-        }
-        return {name: rate for name, rate in found.items() if rate}
+        found: dict[str, float] = {}
+        if self._seconds > 0:
+            if self._samples:
+                found["samples_per_second"] = self._samples / self._seconds
+            if self._tokens:
+                found["tokens_per_second"] = self._tokens / self._seconds
+        return found
 
 
 @dataclass(frozen=True, slots=True)
@@ -280,44 +352,14 @@ def eta_seconds(
         seconds_per_evaluation: Mean of those seen; 0.0 before the first one.
         seconds_per_save: Mean of those seen; 0.0 before the first one.
     """
-    remaining = schedule.remaining_steps(step)
-    if remaining is None:
+    if schedule.total_steps is None:
         return None
-    return (
-        remaining * seconds_per_step
-        + schedule.remaining_evaluations(step) * seconds_per_evaluation
-        + schedule.remaining_saves(step) * seconds_per_save
-    )
-
-
-class MovingSum:
-    """The sum of the last values, in constant time.
-
-    Args:
-        size: How many values count, at most.
-    """
-
-    def __init__(self, size: int = 200) -> None:
-        self._values: deque[float] = deque()
-        self._size = size
-        self.total = 0.0
-
-    def add(self, value: float) -> None:
-        """Take in `value` and let go of the oldest one when there are too many."""
-        self._values.append(value)
-        self.total += value
-        if len(self._values) > self._size:
-            self.total -= self._values.popleft()
-
-    @property
-    def count(self) -> int:
-        """How many values count now."""
-        return len(self._values)
-
-    @property
-    def mean(self) -> float:
-        """Their mean; 0.0 before the first value."""
-        return self.total / len(self._values) if self._values else 0.0
+    seconds = max(schedule.total_steps - step, 0) * seconds_per_step
+    if schedule.evaluate_every:
+        seconds += schedule.remaining_evaluations(step) * seconds_per_evaluation
+    if schedule.save_every:
+        seconds += schedule.remaining_saves(step) * seconds_per_save
+    return seconds
 
 
 class Tally:

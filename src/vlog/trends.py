@@ -4,6 +4,15 @@ from __future__ import annotations
 
 import math
 from collections import deque
+from operator import mul
+from typing import TYPE_CHECKING
+
+from vlog.decimals import rounded
+from vlog.verbosity import Verbosity
+
+if TYPE_CHECKING:
+    from vlog.budget import OverheadBudget
+    from vlog.verbosity import CurrentVerbosity
 
 INCREASING = "increasing"
 DECREASING = "decreasing"
@@ -13,9 +22,12 @@ WINDOW = 10
 # How many standard errors a slope must be away from 0, by the number of values: few values make a
 # standard error that is no more sure than the slope. Student's t with two degrees of freedom less,
 # 1 % on both sides. Source: https://www.itl.nist.gov/div898/handbook/eda/section3/eda3672.htm
-_STANDARD_ERRORS = {4: 9.925, 5: 5.841, 6: 4.604, 7: 4.032, 8: 3.707, 9: 3.499, 10: 3.355}
-_FEWEST = min(_STANDARD_ERRORS)
+_ENOUGH = [math.inf] * 4 + [9.925, 5.841, 4.604, 4.032, 3.707, 3.499, 3.355]
+_FEWEST = 4
 _SMALLEST_CHANGE = 0.005  # of the mean, over the window
+# By the number of values: how far each is from the middle, and the sum of their squares.
+_PLACES = [[i - (count - 1) / 2 for i in range(count)] for count in range(WINDOW + 1)]
+_SPREADS = [sum(map(mul, places, places)) for places in _PLACES]
 
 
 class Trend:
@@ -23,63 +35,112 @@ class Trend:
 
     Args:
         unit: What a value is one of (`readings`, `steps`, `losses`), for the name of the window.
+
+    Attributes:
+        values: Those, oldest first; all are finite.
     """
 
     def __init__(self, unit: str) -> None:
-        self._unit = unit
-        self._values: deque[float] = deque(maxlen=WINDOW)
+        self._windows = [f"last {count} {unit}" for count in range(WINDOW + 1)]
+        self.values: deque[float] = deque(maxlen=WINDOW)
 
-    def add(self, value: float) -> None:
-        """Take in the next value; one that is not finite has no trend and is left out."""
-        if math.isfinite(value):
-            self._values.append(value)
-
-    def summary(self, detailed: bool) -> dict[str, object]:
+    def fields(self, detailed: bool) -> dict[str, object]:
         """Return the fields of a trend, or an empty dict before the first value.
 
         Args:
             detailed: Whether to add the window's name, its extremes and its slope.
         """
-        values = list(self._values)
+        values = list(self.values)
         if not values:
             return {}
-        last = values[-5:]
-        slope, error = slope_of(values)
-        fields: dict[str, object] = {
-            "current": round(values[-1], 6),
-            "avg_last_5": round(sum(last) / len(last), 6),
-            "trend_direction": direction_of(values, slope, error),
+        count, last = len(values), values[-5:]
+        mean, slope, error = slope_of(values)
+        size = abs(slope)
+        direction = STABLE  # unless the slope matters, and stands out of the noise
+        if size * (count - 1) > _SMALLEST_CHANGE * abs(mean) and size > _ENOUGH[count] * error:
+            direction = INCREASING if slope > 0 else DECREASING
+        numbers = {"current": last[-1], "avg_last_5": sum(last) / len(last)}
+        if not detailed:
+            return {**rounded(numbers), "trend_direction": direction}
+        numbers["min_last_10"] = min(values)
+        numbers["max_last_10"] = max(values)
+        return {
+            **rounded(numbers),
+            "trend_direction": direction,
+            "window": self._windows[count],
+            "slope_per_sample": round(slope, 9),
         }
-        if detailed:
-            fields["window"] = f"last {len(values)} {self._unit}"
-            fields["min_last_10"] = round(min(values), 6)
-            fields["max_last_10"] = round(max(values), 6)
-            fields["slope_per_sample"] = round(slope, 9)
-        return fields
 
 
-def slope_of(values: list[float]) -> tuple[float, float]:
-    """Return the least-squares slope per value and its standard error.
+def slope_of(values: list[float]) -> tuple[float, float, float]:
+    """Return the mean of at most `WINDOW` values, their least-squares slope, and its error.
+
+    The slope is per value. Of too few values, it is 0.
 
     >>> slope_of([1.0, 2.0, 3.0, 4.0])
-    (1.0, 0.0)
+    (2.5, 1.0, 0.0)
     """
     count = len(values)
-    if count < _FEWEST:
-        return 0.0, 0.0
-    middle = (count - 1) / 2
     mean = sum(values) / count
-    spread = count * (count * count - 1) / 12
-    slope = sum((i - middle) * value for i, value in enumerate(values)) / spread
-    residual = sum((value - mean - slope * (i - middle)) ** 2 for i, value in enumerate(values))
-    return slope, math.sqrt(residual / (count - 2) / spread)
+    if count < _FEWEST:
+        return mean, 0.0, 0.0
+    spread = _SPREADS[count]
+    slope = sum(map(mul, _PLACES[count], values)) / spread
+    # A difference of large sums; but where a slope matters, it is no small part of them.
+    residual = sum(map(mul, values, values)) - mean * mean * count - slope * slope * spread
+    return mean, slope, math.sqrt(residual / (count - 2) / spread) if residual > 0 else 0.0
 
 
-def direction_of(values: list[float], slope: float, error: float) -> str:
-    """Name the direction of `slope` if it stands out of the noise and matters at all."""
-    change = abs(slope) * (len(values) - 1)
-    mean = abs(sum(values)) / len(values)
-    enough = _STANDARD_ERRORS.get(len(values), 0.0)
-    if abs(slope) <= enough * error or change <= _SMALLEST_CHANGE * mean:
-        return STABLE
-    return INCREASING if slope > 0 else DECREASING
+class Trends:
+    """The trends of one run: of resources, step time, throughput and loss.
+
+    What is no finite number has no trend, and is left out.
+
+    Args:
+        verbosity: The run's: from high on, the window, its extremes and its slope are told.
+        budget: Says whether they are left out for now: then values are kept, and nothing is told.
+    """
+
+    def __init__(self, verbosity: CurrentVerbosity, budget: OverheadBudget) -> None:
+        self._verbosity = verbosity
+        self._budget = budget
+        self._trends = {
+            "memory_usage_trend": Trend("readings"),
+            "gpu_memory_usage_trend": Trend("readings"),
+            "cpu_usage_trend": Trend("readings"),
+            "step_time_trend": Trend("steps"),
+            "throughput_trend": Trend("steps"),
+            "loss_trend": Trend("logged losses"),
+        }
+        self._fields: dict[str, dict[str, object]] = {}  # of those with a value, in that order
+        self._is_detailed: bool | None = False  # None: they are to be told anew
+
+    def see(self, name: str, value: object) -> None:
+        """Take in the next value of the trend `name`."""
+        if type(value) is not float or value - value != 0.0:
+            return
+        trend = self._trends[name]
+        trend.values.append(value)
+        if self._budget.sheds_trends:
+            self._is_detailed = None
+        elif name in self._fields and self._is_detailed is not None:
+            self._fields[name] = trend.fields(self._is_detailed)
+        else:
+            self._tell_all()
+
+    def see_step(self, seconds: float, work: int) -> None:
+        """Take in a step: its duration, and its tokens, or samples if it has none."""
+        self.see("step_time_trend", seconds)
+        if seconds and work:
+            self.see("throughput_trend", work / seconds)
+
+    def fields(self) -> dict[str, dict[str, object]]:
+        """Return `trends`: the fields of each trend that has any. Nobody changes those."""
+        if (self._verbosity.value <= Verbosity.HIGH) is not self._is_detailed:
+            self._tell_all()
+        return self._fields.copy()
+
+    def _tell_all(self) -> None:
+        self._is_detailed = detailed = self._verbosity.value <= Verbosity.HIGH
+        found = {name: trend.fields(detailed) for name, trend in self._trends.items()}
+        self._fields = {name: fields for name, fields in found.items() if fields}

@@ -8,8 +8,6 @@ from __future__ import annotations
 
 from typing import Any
 
-from vlog.alerts import is_non_finite
-
 MAX_STEPS_NAMED = 100  # of those without a finite loss between two logs
 
 
@@ -36,7 +34,7 @@ class TrueLosses:
             loss: The loss of one micro-batch.
             is_written: Whether the step's entry is out already.
         """
-        is_bad = is_non_finite(loss)
+        is_bad = loss - loss != 0.0  # not finite
         if is_bad:
             self._note(step, loss)
         if not is_written and (is_bad or step not in self._waiting):
@@ -61,6 +59,11 @@ class TrueLosses:
 
     def pop(self, step: int, logged: Any) -> Any:
         """Return the true loss of `step`, or `logged` if none was observed; forget older ones."""
+        if not self._waiting:
+            return logged
         loss = self._waiting.get(step, logged)
-        self._waiting = {later: value for later, value in self._waiting.items() if later > step}
+        if len(self._waiting) == 1 and step in self._waiting:  # as mostly
+            del self._waiting[step]
+        else:
+            self._waiting = {later: each for later, each in self._waiting.items() if later > step}
         return loss

@@ -26,6 +26,8 @@ if TYPE_CHECKING:
     from vlog.resources import Reading
     from vlog.run_log import RunLog
 
+_MOST_STEPS = 32  # that wait to be looked at, and ...
+_LONGEST_WAIT_SECONDS = 0.25  # ... how long
 _CAUSES = ("cpu", "pressure", "process", "children", "gpu")  # of slow steps
 
 
@@ -52,6 +54,7 @@ class Watch:
         self._latest: Reading | None = None
         self._checkpoint_gb: float | None = None
         self._saved = -math.inf
+        self._steps: list[tuple[StepCost, float]] = []  # that wait, and when they ended
 
     @property
     def raised(self) -> int:
@@ -71,13 +74,19 @@ class Watch:
             self._update(EventType.RESOURCE_WARNING, finding, reading.taken)
 
     def see_step(self, cost: StepCost) -> None:
-        """Hold the time of a step against the steps before it, and the room on the disk."""
+        """Hold the time of a step against the steps before it, and the room on the disk.
+
+        Short steps are looked at some at a time, which costs each of them less.
+        """
+        steps, now = self._steps, self._clock.monotonic()
+        steps.append((cost, now))
+        if len(steps) < _MOST_STEPS and now - steps[0][1] + cost.seconds < _LONGEST_WAIT_SECONDS:
+            return
+        self._steps = []
         reading, self._reading = self._reading, None  # once each
         self._latest = reading or self._latest
-        finding = self._slow_steps.add(cost, self._clock.monotonic())
-        if finding.evidence and self._latest is not None:
-            finding.evidence.update(evidence_of(self._latest, *_CAUSES))
-        self._update(EventType.PERFORMANCE_ANOMALY, finding)
+        for each, at in steps:
+            self._see_pace(each, at)
         if reading is None or self._checkpoint_gb is None:
             return
         # A step has just ended: no checkpoint was being written since the last one was done.
@@ -86,9 +95,25 @@ class Watch:
             for found in little_room(self._situation(reading)):
                 self._update(EventType.RESOURCE_WARNING, found)
 
+    def _see_pace(self, cost: StepCost, now: float) -> None:
+        finding = self._slow_steps.add(cost, now)
+        if finding is not None:
+            if finding.evidence and self._latest is not None:
+                finding.evidence.update(evidence_of(self._latest, *_CAUSES))
+            self._update(EventType.PERFORMANCE_ANOMALY, finding)
+
     def _situation(self, reading: Reading) -> Situation:
         with self._log.lock:  # the other thread may be raising an alert
             return Situation(reading, self._limits, self._book.active, self._checkpoint_gb)
+
+    def see_numbers(self, step: int, loss: Any, norm: Any) -> None:
+        """Hold loss and gradient norm of a step against the finite numbers; None is none."""
+        if self._book.is_quiet and _is_fine(loss) and _is_fine(norm):
+            return  # as in most steps
+        if loss is not None:
+            self.see_loss(step, loss)
+        if norm is not None:
+            self.see_grad_norm(step, norm)
 
     def see_loss(self, step: int, loss: Any) -> None:
         """Hold the loss of a step against the finite numbers."""
@@ -150,3 +175,7 @@ class Watch:
                 active_seconds=change.active_seconds,
                 **known,
             )
+
+
+def _is_fine(value: Any) -> bool:
+    return value is None or (type(value) is float and value - value == 0.0)

@@ -1,4 +1,4 @@
-"""Numbers as the messages of entries say them."""
+"""What the messages of entries are made of."""
 
 from __future__ import annotations
 
@@ -8,12 +8,20 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
 
+class OwnText(str):
+    """A text of our own words and numbers alone: it has nothing from outside, and no secret."""
+
+    __slots__ = ()
+
+
 def number_text(value: object) -> str:
     """Return a loss or another metric with six decimals, or `unknown` if it is no number.
 
     >>> number_text(0.25), number_text(None)
     ('0.250000', 'unknown')
     """
+    if type(value) is float:
+        return f"{value:.6f}"
     try:
         return f"{value:.6f}" if _is_number(value) else "unknown"
     except OverflowError:  # an integer of hundreds of digits

@@ -32,13 +32,13 @@ class Run:
         for _ in range(count):
             took = seconds() if callable(seconds) else seconds
             self.now += took
-            finding = self.pace.add(
-                StepCost(took, work, parts or {"data_wait_seconds": took}), self.now
-            )
+            cost = StepCost(took, work, **(parts or {"data_wait_seconds": took}))
+            finding = self.pace.add(cost, self.now)
+            is_on = finding is not None and finding.is_on
             was_on = self.changes[-1] if self.changes else False
-            if finding.is_on != was_on:
-                self.changes.append(finding.is_on)
-                if finding.is_on:
+            if is_on != was_on:
+                self.changes.append(is_on)
+                if is_on:
                     self.finding = finding
         return self
 

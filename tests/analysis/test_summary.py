@@ -13,7 +13,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from vlog.analysis.rank_collector import KILLED
-from vlog.analysis.run_summary import EtaCheck, Range, State
+from vlog.analysis.run_summary import EtaCheck, Overhead, Range, State
 from vlog.analysis.summary import summarize
 from vlog.clock import iso_timestamp
 from vlog.segments import segment_path
@@ -294,7 +294,25 @@ class TestSummarize:
     def test_takes_the_overhead_of_the_end_entry(self, log, sample_run):
         overhead = summary_of(sample_run().whole(), log).overhead
 
-        assert (0.02, 0.1, None, 0) == dataclasses.astuple(overhead)
+        assert Overhead(0.02, 0.1, failed=0) == overhead
+
+    def test_takes_the_overhead_of_the_other_entries_without_one(self, log, sample_run):
+        sample = sample_run().begin()
+        sample.step = 1
+        section = {"training_thread_seconds": 0.01, "training_thread_percent": 0.5}
+        sample.add_step(overhead={**section, "bytes_written": 512})
+        sample.add(
+            "overhead_budget", step=1, change="shed", extra="trends", shed=["trends"],
+            overhead_percent=1.5, budget_percent=1.0,
+        )  # fmt: skip
+        sample.step = 9
+        sample.add_step()
+        overhead = summary_of(sample, log).overhead
+
+        assert (0.01, 0.5) == (overhead.training_thread_seconds, overhead.training_thread_percent)
+        assert (512.0, ["trends"], 8) == (
+            overhead.bytes_per_step, overhead.shed, overhead.shed_steps
+        )  # fmt: skip
 
     def test_has_all_runs_in_order(self, log, sample_run):
         sample_run("a").whole().write(log)

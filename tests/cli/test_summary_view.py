@@ -50,10 +50,52 @@ class TestPrintSummary:
         for text in ("H100", "memory: mean 97.0 %, peak 97.0 %", "energy: 0.5 kWh", "full (gpu 0)"):
             assert text in out
 
+    def test_says_what_vlog_cost_and_what_it_left_out(self, log, sample_run, capsys):
+        sample = sample_run().begin().train()
+        for number, extra in enumerate(("micro_batches", "trends")):
+            sample.add(
+                "overhead_budget", step=number, change="shed", extra=extra, shed=[extra],
+                budget_percent=0.5, overhead_percent=2.0,
+            )  # fmt: skip
+        overhead = {
+            "training_thread_seconds": 3.25, "training_thread_percent": 0.347,
+            "per_step_seconds": 0.000123, "bytes_per_step": 2560.0, "thread_cpu_seconds": 0.8,
+            "monitor_cpu_seconds": 0.5, "budget_percent": 0.5, "shed_steps": 1200,
+        }  # fmt: skip
+        sample.end(overhead=overhead)
+        summary = summarize(sample.write(log.with_name("cost.jsonl")))
+
+        print_summary(Screen(), summary, summary.last_run)
+
+        out = capsys.readouterr().out
+        for text in (
+            "3.25 s (0.35 %), 0.123 ms and 2.5 KiB a step; 800 ms of processor time beside it",
+            "to keep its budget of 0.5 % it left out, in 1,200 steps: micro-batches, trends",
+        ):
+            assert text in out
+        assert "nothing left" not in out
+
+    def test_says_that_the_budget_could_not_be_kept(self, log, sample_run, capsys):
+        sample = sample_run().begin().train()
+        sample.add("overhead_budget", change="exceeded", shed=[], budget_percent=1.0)
+        summary = summarize(sample.write(log.with_name("exceeded.jsonl")))
+
+        print_summary(Screen(), summary, summary.last_run)
+
+        out = " ".join(capsys.readouterr().out.split())
+        assert "vlog itself it was above its budget of 1 % with nothing left to leave out" in out
+        assert "it left out" not in out
+
     @settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=100)
     @given(data=st.data())
     def test_prints_fields_of_any_type(self, tmp_path, sample_run, data, capsys):
-        sample = sample_run().whole()
+        sample = sample_run().begin().train()
+        cost = {"training_thread_seconds": 1, "training_thread_percent": 1, "bytes_written": 1}
+        sample.entries[-1]["overhead"] = cost
+        sample.add(
+            "overhead_budget", step=1, change="shed", extra="trends", shed=[], budget_percent=1
+        )
+        sample.save().end()
         odd = st.none() | st.booleans() | st.text() | st.just([]) | st.floats(allow_infinity=False)
         for entry in sample.entries:
             places = list(_places(entry))

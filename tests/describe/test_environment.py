@@ -147,13 +147,15 @@ class TestDescribeEnvironment:
         assert "working_directory" not in found
         assert "versions" in found
 
-    def test_says_which_part_cannot_be_found_out(self, monkeypatch):
+    def test_says_which_part_cannot_be_found_out(self, tmp_path, monkeypatch):
         """A broken installation of one package must not cost the run its first entry."""
 
         def refuse(_package):
             raise KeyError("Version")
 
-        monkeypatch.setattr(metadata, "version", refuse)
+        monkeypatch.syspath_prepend(tmp_path)  # what was found before does not count
+        (tmp_path / "other.egg").touch()
+        monkeypatch.setattr(metadata, "distribution", refuse)
         monkeypatch.delattr(sys, "argv")
         found = describe_environment()
 

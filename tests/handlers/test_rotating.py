@@ -15,9 +15,12 @@ from processes import wait_for
 
 import vlog
 import vlog.handlers.keeper
+import vlog.output
+from vlog.encoded import Encoded
 from vlog.errors import ConfigurationError, LogFileError
-from vlog.handlers import RotatingJsonlHandler
+from vlog.handlers import JsonlFormatter, RotatingJsonlHandler, StandardFormatter
 from vlog.handlers.error_log import ERROR_LOG_NAME
+from vlog.record import make_record
 from vlog.segments import list_segments, open_segment, segment_path
 
 DEADLINE = 10.0
@@ -467,3 +470,95 @@ class TestOtherWriters:
         emit(handler, 2)
 
         assert [2] == numbers_in(log)
+
+
+ENTRY = {
+    "timestamp": "2026-01-01T00:00:00.000000+00:00",
+    "type": "training_step_complete",
+    "level": "INFO",
+    "message": "a\nb",
+    "run_id": "r",
+    "rank": 0,
+    "pid": 1,
+    "seq": 0,
+    "verbosity": "medium",
+    "step": 1,
+    "epoch": 0.5,
+    "metrics": {"loss": 1.5},
+    "batch": Encoded({"input_ids": {"shape": [2, 8]}}),
+}
+
+
+class TestTake:
+    """An entry is written without a record where nobody would look at the record."""
+
+    @pytest.mark.parametrize("formatter", [JsonlFormatter, StandardFormatter])
+    def test_writes_the_line_that_a_record_of_it_has(self, log, open_handler, formatter):
+        handler = open_handler()
+        handler.setFormatter(formatter())
+
+        assert handler.take(ENTRY)
+        handler.handle(make_record("vlog", ENTRY))
+        first, second = log.read_bytes().splitlines()
+        assert first == second
+        assert 1 == json.loads(first)["step"]
+
+    def test_leaves_it_to_a_record_where_there_is_a_filter(self, log, open_handler):
+        handler = open_handler()
+        handler.addFilter(lambda record: record.getMessage() != ENTRY["message"])
+
+        assert not handler.take(ENTRY)
+        handler.handle(make_record("vlog", ENTRY))
+        assert not log.exists()
+
+    @pytest.mark.parametrize("base", [logging.Formatter, JsonlFormatter])
+    def test_leaves_it_to_a_record_where_the_formatter_is_not_ours(self, log, open_handler, base):
+        class Own(base):
+            def format(self, record):
+                return record.levelname
+
+        handler = open_handler()
+        handler.setFormatter(Own())
+
+        assert not handler.take(ENTRY)
+        assert not log.exists()
+
+    def test_leaves_it_to_a_record_in_a_class_of_somebody_elses(self, log):
+        class Own(RotatingJsonlHandler):
+            def emit(self, record):
+                seen.append(record.getMessage())
+
+        seen, handler = [], Own(log)
+        logger = vlog.output.RunLogger("run")
+        logger.report = pytest.fail
+        logger.addHandler(handler)
+        logger.entry(ENTRY)
+        handler.close()
+
+        assert [ENTRY["message"]] == seen
+
+    def test_leaves_what_cannot_be_encoded_to_a_record_which_has_a_gap_written(
+        self, log, open_handler
+    ):
+        handler = open_handler()
+        entry = ENTRY | {"metrics": object()}
+
+        assert not handler.take(entry)
+        handler.handle(make_record("vlog", entry))
+        assert "logging_gap" == json.loads(log.read_bytes())["type"]
+        assert "could not be written" in errors_beside(log)
+
+    def test_stands_behind_what_waits(self, log, open_handler, monkeypatch):
+        handler = open_handler()
+
+        def fail(_line):
+            raise OSError(28, "full")
+
+        with monkeypatch.context() as patched:
+            patched.setattr(handler, "append", fail)
+            assert handler.take(ENTRY)
+            assert handler.take(ENTRY | {"seq": 1})
+        assert handler.take(ENTRY | {"seq": 2})
+        handler.flush()
+
+        assert [0, 1, 2] == [json.loads(line)["seq"] for line in log.read_bytes().splitlines()]

@@ -34,6 +34,8 @@ class TestRefusals:
             ({"memory_alert_percent": 0}, ["memory_alert_percent is 0", "up to 100"]),
             ({"memory_alert_percent": "90"}, ["memory_alert_percent is '90'"]),
             ({"reading_interval_seconds": 1e-9}, ["reading_interval_seconds is 1e-09", "0.001"]),
+            ({"overhead_budget_percent": -0.1}, ["overhead_budget_percent is -0.1", "to 100"]),
+            ({"overhead_budget_percent": True}, ["overhead_budget_percent is True", "0 (for no"]),
             ({"slow_step_alert_factor": 0.5}, ["slow_step_alert_factor is 0.5", "above 1"]),
             ({"wrap_trainer": "no"}, ["wrap_trainer is 'no'", "True or False"]),
             ({"log_sample_content": 1}, ["log_sample_content is 1", "True or False"]),

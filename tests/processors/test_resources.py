@@ -4,10 +4,13 @@ from types import SimpleNamespace
 
 import pytest
 
+from vlog.budget import OverheadBudget
 from vlog.processors import AddResources
 from vlog.resources import Missing, Reading
 from vlog.schema import EventType
 from vlog.verbosity import CurrentVerbosity, Verbosity
+
+NO_BUDGET = OverheadBudget(0, CurrentVerbosity(Verbosity.ULTRA))
 
 
 @pytest.fixture
@@ -32,14 +35,14 @@ class TestAddResources:
     def test_adds_the_reading_as_often_as_the_verbosity_says(
         self, clock, monitor, verbosity, expected
     ):
-        add_resources = AddResources(monitor, clock, CurrentVerbosity(verbosity))
+        add_resources = AddResources(monitor, clock, CurrentVerbosity(verbosity), NO_BUDGET)
         entries = [add_resources(None, "info", step_entry(step)) for step in range(1, 11)]
 
         assert expected == [entry["step"] for entry in entries if "resource_usage" in entry]
 
     def test_passes_the_reading_itself_and_tells_its_age(self, clock, monitor):
         clock.advance(1.25)
-        entry = AddResources(monitor, clock, CurrentVerbosity(Verbosity.HIGH))(
+        entry = AddResources(monitor, clock, CurrentVerbosity(Verbosity.HIGH), NO_BUDGET)(
             None, "info", step_entry(1)
         )
 
@@ -49,14 +52,14 @@ class TestAddResources:
     def test_never_tells_a_negative_age(self, clock, monitor):
         """A reading may be taken between the processor's two looks."""
         clock.advance(-1)
-        entry = AddResources(monitor, clock, CurrentVerbosity(Verbosity.HIGH))(
+        entry = AddResources(monitor, clock, CurrentVerbosity(Verbosity.HIGH), NO_BUDGET)(
             None, "info", step_entry(1)
         )
 
         assert 0.0 == entry["resource_age_seconds"]
 
     def test_leaves_other_entries_and_a_monitor_without_reading(self, clock, monitor):
-        add_resources = AddResources(monitor, clock, CurrentVerbosity(Verbosity.ULTRA))
+        add_resources = AddResources(monitor, clock, CurrentVerbosity(Verbosity.ULTRA), NO_BUDGET)
         other = {"type": EventType.TRAINING_START, "start_step": 0}
         assert dict(other) == add_resources(None, "info", other)
 
@@ -64,7 +67,7 @@ class TestAddResources:
         assert step_entry(1) == add_resources(None, "info", step_entry(1))
 
     def test_says_what_is_missing_at_first_and_whenever_that_changes(self, clock, monitor):
-        add_resources = AddResources(monitor, clock, CurrentVerbosity(Verbosity.HIGH))
+        add_resources = AddResources(monitor, clock, CurrentVerbosity(Verbosity.HIGH), NO_BUDGET)
         gone = Missing("it does not answer", "2026-01-10T11:30:00+00:00", is_lost=True)
         nothing, lost, found = {}, {"gpu": gone}, []
         for step, missing in enumerate([nothing, nothing, lost, lost, nothing], 1):

@@ -1,14 +1,17 @@
 """Step entries carry the trends of memory, step time and loss."""
 
-import math
 from types import SimpleNamespace
 
 import pytest
 
+from vlog.budget import OverheadBudget
 from vlog.processors import AddTrends
 from vlog.resources import Reading
 from vlog.schema import EventType
+from vlog.trends import Trends
 from vlog.verbosity import CurrentVerbosity, Verbosity
+
+NO_BUDGET = OverheadBudget(0, CurrentVerbosity(Verbosity.ULTRA))
 
 
 def reading(number, usage):
@@ -21,30 +24,27 @@ def monitor():
 
 
 @pytest.fixture
-def add_trends(monitor):
-    return AddTrends(monitor, CurrentVerbosity(Verbosity.HIGH))
+def trends():
+    return Trends(CurrentVerbosity(Verbosity.HIGH), NO_BUDGET)
 
 
-def trends_of(add_trends, seconds=1.0, **fields):
-    entry = {
-        "type": EventType.TRAINING_STEP_COMPLETE,
-        "timing": {"step_time_seconds": seconds},
-        **fields,
-    }
-    return add_trends(None, "info", entry)["trends"]
+@pytest.fixture
+def add_trends(trends, monitor):
+    return AddTrends(trends, monitor, NO_BUDGET)
+
+
+def trends_of(add_trends):
+    return add_trends(None, "info", {"type": str(EventType.TRAINING_STEP_COMPLETE)})["trends"]
 
 
 class TestAddTrends:
     def test_has_no_trend_of_what_is_not_known(self, add_trends):
-        assert ["step_time_trend"] == list(trends_of(add_trends))
+        assert {} == trends_of(add_trends)
 
-    def test_follows_the_step_time(self, add_trends):
-        for seconds in range(1, 6):
-            trend = trends_of(add_trends, float(seconds))["step_time_trend"]
+    def test_leaves_other_entries_as_they_are(self, add_trends):
+        update = {"type": str(EventType.TRAINING_METRICS_UPDATE)}
 
-        assert ("increasing", 5.0, "last 5 steps") == tuple(
-            trend[key] for key in ("trend_direction", "current", "window")
-        )
+        assert dict(update) == add_trends(None, "info", update)
 
     def test_takes_each_reading_once(self, add_trends, monitor):
         monitor.latest = reading(1, 50.0)
@@ -76,28 +76,18 @@ class TestAddTrends:
             trends["gpu_memory_usage_trend"][key] for key in ("current", "trend_direction")
         )
 
-    def test_follows_the_throughput_of_each_step(self, add_trends):
-        """Tokens a second, or samples where there are none: of the step, not of many."""
-        for seconds, tokens in ((1.0, 800), (2.0, 800)):
-            trend = trends_of(add_trends, seconds, samples=4, tokens=tokens)["throughput_trend"]
-        assert (400.0, 600.0) == (trend["current"], trend["avg_last_5"])
+    def test_leaves_them_out_to_keep_the_budget_and_follows_them_all_the_same(self, monitor):
+        budget = OverheadBudget(1, CurrentVerbosity(Verbosity.HIGH))
+        trends = Trends(CurrentVerbosity(Verbosity.HIGH), budget)
+        add_trends = AddTrends(trends, monitor, budget)
+        budget.sheds_trends = True
+        monitor.latest = reading(1, 50.0)
+        trends.see_step(1.0, 0)
+        step = {"type": str(EventType.TRAINING_STEP_COMPLETE)}
+        assert "trends" not in add_trends(None, "info", dict(step))
 
-        assert 4.0 == trends_of(add_trends, 1.0, samples=4)["throughput_trend"]["current"]
-
-    def test_follows_the_loss_where_it_is_logged(self, add_trends):
-        trends_of(add_trends, metrics={"loss": 3.0})
-        trends_of(add_trends)
-        late = {"type": EventType.TRAINING_METRICS_UPDATE, "metrics": {"loss": 1.0}}
-        assert late == add_trends(None, "info", dict(late))
-        evaluation = {"type": EventType.EVALUATION_COMPLETE, "metrics": {"loss": 99.0}}
-        add_trends(None, "info", evaluation)
-
-        trend = trends_of(add_trends, metrics={"loss": math.nan})["loss_trend"]
-        assert ("last 2 logged losses", 1.0) == (trend["window"], trend["current"])
-
-    def test_is_short_where_no_detail_is_wanted(self, monitor):
-        add_trends = AddTrends(monitor, CurrentVerbosity(Verbosity.MEDIUM))
-
-        assert ["current", "avg_last_5", "trend_direction"] == list(
-            trends_of(add_trends)["step_time_trend"]
-        )
+        budget.sheds_trends = False
+        trends.see_step(3.0, 0)
+        told = trends_of(add_trends)
+        assert 50.0 == told["memory_usage_trend"]["current"]
+        assert 2.0 == told["step_time_trend"]["avg_last_5"]

@@ -214,6 +214,18 @@ class TestThread:
 
         assert [] == monitor_threads()
 
+    def test_takes_up_a_shorter_interval_while_it_waits(self, make_monitor, clock, monkeypatch):
+        monkeypatch.setattr("vlog.resources.monitor._TICK_SECONDS", SHORT)
+        monitor = make_monitor(Fixed("a", {"x": 1}, {"x": 2}, {"x": 3}), interval_seconds=3600.0)
+        see_readings(monitor, 1)
+        clock.advance(1)
+        wait_for(lambda: monitor.latest.number == 2, "it comes soon", seconds=DEADLINE)
+        monitor.adjust(0.5, frozenset())
+        clock.advance(1)
+
+        wait_for(lambda: monitor.latest.number == 3, "it comes", seconds=DEADLINE)
+        assert {"a": {"x": 3}} == monitor.latest.values
+
     def test_outlives_a_listener_that_raises(self, make_monitor, reports):
         error = ZeroDivisionError()
 

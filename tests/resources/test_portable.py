@@ -347,6 +347,7 @@ ELSEWHERE = """
 import os, sys, psutil
 sys.modules["resource"] = None
 del os.statvfs, os.statvfs_result, os.sysconf
+sys.platform = "win32"
 import vlog.resources.portable, vlog.resources.sources
 print("imported")
 """

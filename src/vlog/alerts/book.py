@@ -37,6 +37,11 @@ class AlertBook:
         """Name and subject of the alerts that are on."""
         return frozenset(self._since)
 
+    @property
+    def is_quiet(self) -> bool:
+        """Whether none is on, nor perhaps about to be."""
+        return not self._since and not self._changing
+
     def update(
         self, key: Key, is_on: bool, now: float, after_seconds: float = 0.0
     ) -> Transition | None:

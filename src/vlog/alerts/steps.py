@@ -4,12 +4,10 @@ from __future__ import annotations
 
 import math
 from collections import deque
-from dataclasses import dataclass
-from statistics import median
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from vlog.alerts.limits import Finding, Limits
-from vlog.timing import MovingSum, Window
+from vlog.timing import Window
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -33,19 +31,25 @@ def is_non_finite(value: object) -> bool:
     return issubclass(type(value), float) and not math.isfinite(value)  # type: ignore[arg-type]
 
 
-@dataclass(frozen=True, slots=True)
-class StepCost:
+class StepCost(NamedTuple):
     """What one step took.
 
     Attributes:
         seconds: Its duration.
         work: Its tokens, or its samples where it has none, or 0.
-        parts: Seconds of data wait, forward and backward, optimizer.
+        data_wait_seconds: The wait for data in it.
+        forward_backward_seconds: Its time in the model.
+        optimizer_seconds: Its time in the optimizer.
     """
 
     seconds: float
     work: int
-    parts: dict[str, float]
+    data_wait_seconds: float = 0.0
+    forward_backward_seconds: float = 0.0
+    optimizer_seconds: float = 0.0
+
+
+_PARTS = StepCost._fields[2:]
 
 
 class Pace:
@@ -59,14 +63,17 @@ class Pace:
 
     def __init__(self) -> None:
         self.usual = Window(_USUAL_STEPS)
+        self.has_usual = False  # enough of them to say what is usual
         self._recent: deque[float] = deque()
-        self._sum = MovingSum(_RECENT_STEPS)
+        self._sum = 0.0  # of the last `_RECENT_STEPS`
         self._best = math.inf  # upper fifth of the fastest 200: what a slow drift is held against
 
     def add(self, value: float) -> None:
         """Take in the next value."""
         self._recent.append(value)
-        self._sum.add(value)
+        self._sum += value
+        if len(self._recent) > _RECENT_STEPS:
+            self._sum -= self._recent[0]
 
     def retire(self, *, is_usual: bool) -> float | None:
         """Take the oldest value out of the recent ones if there are too many, and return it."""
@@ -74,15 +81,20 @@ class Pace:
             return None
         value = self._recent.popleft()
         if is_usual:
-            self.usual.add(value)
-            if len(self.usual) == _USUAL_STEPS:
-                self._best = min(self._best, self.usual.quantile(1 - _SLOW_SHARE))
+            usual = self.usual
+            usual.add(value)
+            count = len(usual)
+            if count >= _FEWEST_STEPS:
+                self.has_usual = True
+                if count == _USUAL_STEPS:
+                    self._best = min(self._best, usual.quantile(1 - _SLOW_SHARE))
         return value
 
     def merge(self, values: Iterable[float]) -> None:
         """Take in values that were not usual and are from now on."""
         for value in values:
             self.usual.add(value)
+        self.has_usual = len(self.usual) >= _FEWEST_STEPS
         self._best = math.inf
 
     def is_above(self, factor: float) -> bool:
@@ -90,12 +102,13 @@ class Pace:
 
         Noise is told by how far the upper fifth of the usual values lies above their median.
         """
-        if len(self.usual) < _FEWEST_STEPS or self._sum.mean <= factor * self.usual.mean:
-            # Against the fastest pace of all, the square of the factor counts.
-            return self._sum.mean > factor**2 * self._best and self._is_raised(
-                factor**2, min(self._best, self.usual.median)
-            )
-        return self._is_raised(factor, self.usual.quantile(1 - _SLOW_SHARE))
+        mean = self._sum / min(len(self._recent), _RECENT_STEPS)
+        if self.has_usual and mean > factor * self.usual.mean:
+            return self._is_raised(factor, self.usual.quantile(1 - _SLOW_SHARE))
+        # Against the fastest pace of all, the square of the factor counts.
+        if mean <= factor * factor * self._best:
+            return False
+        return self._is_raised(factor**2, min(self._best, self.usual.median))
 
     def _is_raised(self, factor: float, level: float) -> bool:
         recent = sorted(self._recent)[int((1 - _SLOW_SHARE) * len(self._recent))]
@@ -129,22 +142,25 @@ class SlowSteps:
         self._slow_since: float | None = None
         self._slow_steps = 0
 
-    def add(self, cost: StepCost, now: float) -> Finding:
+    def add(self, cost: StepCost, now: float) -> Finding | None:
         """Take in the next step, which ended at `now` (monotonic seconds).
 
         Returns:
-            Whether steps are slow; the message and the evidence with the first that says so.
+            Whether steps are slow, the message and the evidence with the first that says so;
+            None while they are not and were not.
         """
         if self._left_out:
             self._left_out -= 1
-            return Finding(SLOW_STEPS, is_on=False, message="")
+            return None
         is_stall = self._is_stall(cost.seconds)
         oldest = self._recent[0] if len(self._recent) == _RECENT_STEPS else None
         self._recent.append(cost)
         self._seconds.add(cost.seconds)
         self._per_work.add(cost.seconds / max(cost.work, 1))
         is_on = self._is_slow_for_long(cost, now) or is_stall
-        finding = self._finding() if is_on and not self._is_on else Finding(SLOW_STEPS, is_on, "")
+        finding = None
+        if is_on or self._is_on:
+            finding = Finding(SLOW_STEPS, is_on, "") if self._is_on else self._finding()
         self._is_on = is_on
         self._retire(oldest)
         if self._is_the_pace_now(now):
@@ -154,7 +170,7 @@ class SlowSteps:
     def _is_stall(self, seconds: float) -> bool:
         """Return whether one step alone stood still: ten times as long, and by `after_seconds`."""
         usual = self._seconds.usual
-        if len(usual) < _FEWEST_STEPS:
+        if not self._seconds.has_usual:
             return False
         excess = seconds - usual.median
         return seconds > _STALL_FACTOR * usual.median and excess > self._limits.after_seconds
@@ -197,9 +213,9 @@ class SlowSteps:
     def _finding(self) -> Finding:
         recent, usual = _means(self._recent), _means(self._usual)
         grown = {name: value - usual["parts"][name] for name, value in recent["parts"].items()}
-        cause = max(grown, key=lambda name: grown[name]) if grown else None
+        cause = max(grown, key=lambda name: grown[name])
         now, before = recent["step_time_seconds"], usual["step_time_seconds"]
-        because = f"; {cause.removesuffix('_seconds')} grew most" if cause else ""
+        because = f"; {cause.removesuffix('_seconds')} grew most"
         return Finding(
             SLOW_STEPS,
             is_on=True,
@@ -214,14 +230,12 @@ class SlowSteps:
 def _means(costs: Sequence[StepCost]) -> dict[str, Any]:
     """Return the means of some steps, and the median of their work."""
     count = len(costs)
-    parts = {
-        name: round(sum(cost.parts.get(name, 0.0) for cost in costs) / count, 6)
-        for name in costs[-1].parts
-    }
+    parts = {name: round(sum(getattr(cost, name) for cost in costs) / count, 6) for name in _PARTS}
     seconds = sum(cost.seconds for cost in costs)
     found: dict[str, Any] = {"steps": count, "step_time_seconds": round(seconds / count, 6)}
     work = sum(cost.work for cost in costs)
     if work and seconds:
-        found["work_per_step"] = median(cost.work for cost in costs)
+        works = sorted(cost.work for cost in costs)
+        found["work_per_step"] = (works[(count - 1) // 2] + works[count // 2]) / 2
         found["work_per_second"] = round(work / seconds, 3)
     return {**found, "parts": parts}

@@ -1,36 +1,21 @@
 """Whether one entry is what the schema says, at the speed of C.
 
-Every event type of `schema.EVENTS` becomes a msgspec struct. Keys that the schema does not know
-may stand anywhere.
+Keys that the schema does not know may stand anywhere.
 """
 
 from __future__ import annotations
 
-from datetime import datetime
 from functools import cache
-from typing import Annotated, Any, Literal
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from vlog.schema import ENVELOPE, EVENTS, RUN, Event, EventType, Field, Severity
-from vlog.verbosity import Verbosity
+from vlog.analysis.blocks import decode_block
+from vlog.analysis.structs import SEVERITIES, TIERS, all_events, union_of
+from vlog.schema import EVENTS, EventType
 
-SEVERITIES = tuple(str(severity) for severity in Severity)
-TIERS = tuple(verbosity.label for verbosity in Verbosity)
-
-_KINDS: dict[str, Any] = {
-    "string": str,
-    "integer": int,
-    "number": float,  # an integer is valid where a number is asked for
-    "boolean": bool,
-    "any": Any,
-}
-# The common fields whose type says more than their kind.
-_SPECIAL: dict[str, Any] = {
-    "timestamp": Annotated[datetime, msgspec.Meta(tz=True)],
-    "level": Literal[SEVERITIES],
-    "verbosity": Literal[TIERS],
-}
+if TYPE_CHECKING:
+    from vlog.file_lines import Line
 
 
 def check(entry: dict[str, Any], raw: bytes) -> str | None:
@@ -70,60 +55,20 @@ def _with_allowed(reason: str) -> str:
 @cache
 def _decoders(has_run: bool) -> dict[str, msgspec.json.Decoder[Any]]:
     """Return a decoder by event type, for the entries of a run or for those without one."""
-    return {
-        str(name): msgspec.json.Decoder(_entry_struct(name, event, has_run=has_run))
-        for name, event in EVENTS.items()
-    }
+    structs = all_events(is_strict=False, has_run=has_run)
+    return {name: msgspec.json.Decoder(struct) for name, struct in structs.items()}
 
 
-def _entry_struct(name: EventType, event: Event, *, has_run: bool) -> type[msgspec.Struct]:
-    fields = [_definition(field) for field in ENVELOPE]
-    fields += [_definition(field, is_required=has_run) for field in RUN]
-    fields += [_definition(each, is_required=has_run and each.required) for each in event.fields]
-    return msgspec.defstruct(str(name), fields, kw_only=True)
+def valid_entries(block: Line) -> list[Any]:
+    """Return the entries of a block if each is of a run and valid beyond doubt; none if not.
+
+    They are structs, whose `__name__` is the event type. A `logging_gap` is looked at by itself.
+    """
+    return decode_block(_strict_decoder(), block)
 
 
-def _definition(field: Field, *, is_required: bool | None = None) -> Any:
-    """Return the name, type and default of a struct's field."""
-    if field.required if is_required is None else is_required:
-        return (field.name, _type(field))
-    return (field.name, _type(field) | msgspec.UnsetType, msgspec.UNSET)
-
-
-def _type(field: Field) -> Any:
-    special = _SPECIAL.get(field.name) if field in (*ENVELOPE, *RUN) else None
-    kind = special or _constrained(field)
-    return kind | None if field.nullable else kind
-
-
-def _constrained(field: Field) -> Any:
-    if field.kind == "object":
-        return _object(field)
-    if field.kind == "array":
-        return list[_inner(field)]  # type: ignore[misc]
-    kind = _KINDS[field.kind]
-    if field.minimum is None and field.maximum is None:
-        return kind
-    # msgspec wants the limits in the type that they limit.
-    cast = int if field.kind == "integer" else float
-    lowest, highest = (
-        limit if limit is None else cast(limit) for limit in (field.minimum, field.maximum)
-    )
-    return Annotated[kind, msgspec.Meta(ge=lowest, le=highest)]
-
-
-def _struct(name: str, fields: tuple[Field, ...]) -> Any:
-    return msgspec.defstruct(name, [_definition(each) for each in fields], kw_only=True)
-
-
-def _object(field: Field) -> Any:
-    if field.fields:
-        return _struct(field.name, field.fields)
-    return dict[str, _inner(field)]  # type: ignore[misc]
-
-
-def _inner(field: Field) -> Any:
-    """Return the type of what is in an array, or in an object whose keys are free."""
-    if field.items:
-        return _struct(field.name, field.items)
-    return _KINDS[field.values] if field.values else Any
+@cache
+def _strict_decoder() -> msgspec.json.Decoder[Any]:
+    structs = all_events(is_strict=True, has_run=True)
+    del structs[EventType.LOGGING_GAP]
+    return msgspec.json.Decoder(union_of(list(structs.values())))

@@ -13,6 +13,7 @@ from vlog.analysis.fields import (
     text_at,
     value_at,
 )
+from vlog.analysis.overhead_collector import OverheadCollector
 from vlog.analysis.resource_collector import ResourceCollector
 from vlog.analysis.run_summary import EtaCheck, RunSummary
 from vlog.analysis.samples import Samples
@@ -26,7 +27,7 @@ _MAX_DIGITS = 9  # of a number of ranks
 _MAX_STEPS = 100_000  # without a finite loss; those before them are counted and forgotten
 _NON_FINITE_LOSS = frozenset({"metrics.loss", "loss"})  # at the top level in the standard log
 _LINKS = ("resumed_from", "resumed_from_checkpoint", "restarted_from", "previous_run_id")
-_STEP_PHASES = ("data_wait_seconds", "forward_backward_seconds", "optimizer_seconds")
+STEP_PHASES = ("data_wait_seconds", "forward_backward_seconds", "optimizer_seconds")
 
 
 class CourseCollector:
@@ -40,6 +41,7 @@ class CourseCollector:
         self._was_switched = False
         self._step_times = Samples()
         self._resources = ResourceCollector()
+        self._overhead = OverheadCollector()
         self._non_finite_steps: set[int] = set()
         self._training_started: str | None = None
         self._phases: dict[str, Any] = {}  # the run's own totals, the latest
@@ -70,6 +72,7 @@ class CourseCollector:
         summary.records = dict(self._records)
         self._finish_step_time()
         summary.resources = self._resources.finish()
+        summary.overhead = self._overhead.finish(summary.progress.step)
         self._finish_time()
         progress = summary.progress
         if progress.percent is None and progress.step is not None and progress.total_steps:
@@ -123,11 +126,12 @@ class CourseCollector:
         seconds = number_at(entry, "step_time") if seconds is None else seconds
         if seconds is not None:
             self._step_times.add(seconds)
-        for phase in _STEP_PHASES:
+        for phase in STEP_PHASES:
             self._phase_sums[phase] += number_at(timing, phase) or 0.0
         self._phases = object_at(entry, "phases") or self._phases
         self._add_rates(timing)
         self._resources.add(entry)
+        self._overhead.add_step(entry)
         self._add_eta(entry, timing)
 
     def _add_metrics(self, entry: dict[str, Any]) -> None:
@@ -217,11 +221,7 @@ class CourseCollector:
         self._add_rates(statistics)
         self._phases = object_at(statistics, "phases") or self._phases
         self._fill_from_statistics(statistics)
-        overhead, source = summary.overhead, object_at(entry, "overhead")
-        overhead.training_thread_seconds = number_at(source, "training_thread_seconds")
-        overhead.training_thread_percent = number_at(source, "training_thread_percent")
-        overhead.monitor_cpu_seconds = number_at(source, "monitor_cpu_seconds")
-        overhead.failed = integer_at(source, "failed")
+        self._overhead.add_end(entry)
         check = summary.time.eta_check
         if check is not None and entry["type"] == EventType.TRAINING_COMPLETE:
             seconds = seconds_between(self._eta_at, text_at(entry, "timestamp"))
@@ -232,6 +232,9 @@ class CourseCollector:
         began = (started.verbosity or "-").partition(";")[0]
         started.verbosity = f"{began}; {now} from step {integer_at(entry, 'step')} on"
         self._was_switched = True
+
+    def _add_budget_change(self, entry: dict[str, Any]) -> None:
+        self._overhead.add_change(entry)
 
     def _fill_from_statistics(self, statistics: dict[str, Any]) -> None:
         """Take the run's own numbers where no step entries gave any: at low verbosity."""
@@ -276,6 +279,7 @@ class CourseCollector:
         EventType.SYSTEM_INITIALIZATION: _add_system,
         EventType.TRAINING_INITIALIZATION: _add_training,
         EventType.VERBOSITY_CHANGED: _add_switch,
+        EventType.OVERHEAD_BUDGET: _add_budget_change,
         EventType.TRAINING_START: _add_start,
         EventType.TRAINING_STEP_COMPLETE: _add_step,
         EventType.TRAINING_METRICS_UPDATE: _add_metrics,
@@ -285,9 +289,9 @@ class CourseCollector:
     }
 
 
-def count_name(counter: Counter[str], name: str) -> None:
+def count_name(counter: Counter[str], name: str, count: int = 1) -> None:
     """Count `name`; under `...` where there are too many names to be the log's own."""
-    counter[name[:100] if name in counter or len(counter) < _MAX_NAMES else "..."] += 1
+    counter[name[:100] if name in counter or len(counter) < _MAX_NAMES else "..."] += count
 
 
 def _positive(entry: dict[str, Any], name: str) -> int | None:

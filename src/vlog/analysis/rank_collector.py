@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from vlog.analysis.fields import integer_at, number_at, text_at, time_of
 from vlog.analysis.processes import is_alive, is_this_host
 from vlog.analysis.run_summary import Alert, RankSummary, State
 from vlog.schema import END_EVENTS, EventType
+
+if TYPE_CHECKING:
+    from vlog.analysis.quick_entries import QuickEntry
 
 _MAX_ALERTS = 200  # rubbish can have any number of them
 KILLED = "did not end by itself: no end entry; killed, out of memory, power loss, or a full disk"
@@ -44,6 +47,15 @@ class RankCollector:
         elif isinstance(kind, str) and kind in END_EVENTS:
             self.has_ended = True
             summary.state, summary.ending = _ending(entry)
+
+    def add_all(self, entries: list[QuickEntry]) -> None:
+        """Take in the rank's next entries, which are of one process."""
+        summary = self.summary
+        summary.entries += len(entries)
+        summary.started = summary.started or entries[0].timestamp
+        summary.last = entries[-1].timestamp
+        summary.pid = summary.pid or entries[0].pid
+        summary.step = entries[-1].step
 
     def _add_alert(self, entry: dict[str, Any]) -> None:
         key = name, subject = str(entry["alert"]), text_at(entry, "subject")

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from vlog.analysis.collector import CourseCollector
 from vlog.analysis.dropped import add_missing, is_gap
+from vlog.analysis.quick_collector import QuickCollector
 from vlog.analysis.rank_collector import RankCollector
 from vlog.analysis.run_summary import Missing
 
 if TYPE_CHECKING:
+    from vlog.analysis.quick_entries import QuickEntry
     from vlog.analysis.run_summary import Alert, RunSummary
 
     Process = tuple[str | None, int | None]
@@ -31,7 +32,7 @@ class RunCollector:
 
     def _follow_course_of(self, rank: int) -> None:
         self._lowest = rank
-        self._course = CourseCollector(self._run_id, None if self._run_id is None else rank)
+        self._course = QuickCollector(self._run_id, None if self._run_id is None else rank)
 
     @property
     def has_ended(self) -> bool:
@@ -40,15 +41,25 @@ class RunCollector:
 
     def add(self, entry: dict[str, Any], rank: int = 0) -> None:
         """Take in the next entry of `rank`."""
-        if rank not in self._ranks:
-            self._ranks[rank] = RankCollector(None if self._run_id is None else rank)
-            if rank < self._lowest:
-                self._follow_course_of(rank)
-        self._ranks[rank].add(entry)
+        self._rank(rank).add(entry)
         if is_gap(entry):
             add_missing(self._missing, entry)
         if rank == self._lowest:
             self._course.add(entry)
+
+    def add_all(self, entries: list[QuickEntry], types: dict[str, int]) -> None:
+        """Take in the next entries, which are of one process, and their types."""
+        rank = entries[0].rank
+        self._rank(rank).add_all(entries)
+        if rank == self._lowest:
+            self._course.add_all(entries, types)
+
+    def _rank(self, rank: int) -> RankCollector:
+        if rank not in self._ranks:
+            self._ranks[rank] = RankCollector(None if self._run_id is None else rank)
+            if rank < self._lowest:
+                self._follow_course_of(rank)
+        return self._ranks[rank]
 
     @property
     def processes(self) -> set[Process]:

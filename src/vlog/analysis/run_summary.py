@@ -251,11 +251,32 @@ class Missing:
 
 @dataclass(slots=True)
 class Overhead:
-    """What vlog cost."""
+    """What vlog cost, and what it left out to keep its budget.
+
+    Attributes:
+        training_thread_seconds: In its hooks; without an end entry, in steps written at ultra.
+        training_thread_percent: Share of the time.
+        per_step_seconds: Mean of that in a step.
+        monitor_cpu_seconds: Processor time of the threads that measure.
+        thread_cpu_seconds: Processor time of all threads of vlog's own.
+        bytes_per_step: Mean of what was written in a step.
+        budget_percent: Share of the step time that it may take; 0 for any.
+        shed: What was left out at some time: `micro_batches`, `trends`, `resources`.
+        shed_steps: Steps in which something was left out.
+        is_exceeded: Whether the budget was exceeded with nothing left to be shed.
+        failed: Reports to the error log.
+    """
 
     training_thread_seconds: float | None = None
     training_thread_percent: float | None = None
+    per_step_seconds: float | None = None
     monitor_cpu_seconds: float | None = None
+    thread_cpu_seconds: float | None = None
+    bytes_per_step: float | None = None
+    budget_percent: float | None = None
+    shed: list[str] = field(default_factory=list)
+    shed_steps: int = 0
+    is_exceeded: bool = False
     failed: int | None = None
 
 

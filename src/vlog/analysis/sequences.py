@@ -24,6 +24,27 @@ class Sequences:
         """The runs so far."""
         return {run_id for run_id, _ in self._next}
 
+    def go_on(self, entries: list[Any]) -> bool:
+        """Take in entries if each is the next of a run that is known; if not, none of them.
+
+        Args:
+            entries: Objects with a `run_id`, `rank` and `seq`; no `logging_gap` among them.
+        """
+        reached: dict[tuple[str, int], int] = {}
+        run_id, rank = entries[0].run_id, entries[0].rank
+        expected = self._next.get((run_id, rank), -1)
+        for entry in entries:
+            if entry.run_id != run_id or entry.rank != rank:
+                reached[run_id, rank] = expected
+                run_id, rank = entry.run_id, entry.rank
+                expected = reached.get((run_id, rank), self._next.get((run_id, rank), -1))
+            if entry.seq != expected:  # of an unknown run, too
+                return False
+            expected += 1
+        reached[run_id, rank] = expected
+        self._next |= reached
+        return True
+
     def check(self, entry: dict[str, Any], line: Line) -> list[str]:
         """Return what is wrong with an entry's place in its run."""
         place = place_of(entry)

@@ -11,14 +11,16 @@ from typing import TYPE_CHECKING, Any
 from vlog.analysis.collector import count_name
 from vlog.analysis.dropped import add_missing, is_gap
 from vlog.analysis.fields import integer_at, text_at
+from vlog.analysis.quick_entries import QuickReader, types_of
 from vlog.analysis.run_collector import RunCollector
 from vlog.analysis.run_summary import Missing
 from vlog.family import list_family
-from vlog.reader import parse, read_lines
+from vlog.reader import parse, read_blocks
 from vlog.schema import EventType
 from vlog.segments import list_segments, log_of
 
 if TYPE_CHECKING:
+    from vlog.analysis.quick_entries import QuickEntry
     from vlog.analysis.run_summary import RunSummary
     from vlog.file_lines import Line
     from vlog.reader import LogPath
@@ -91,8 +93,8 @@ def summarize(path: LogPath) -> Summary:
         LogReadError: the log cannot be opened.
     """
     collection = _Collection(os.fsdecode(path))
-    for line in read_lines(path, on_problem=collection.add_problem):
-        collection.add_line(line)
+    for block in read_blocks(path, on_problem=collection.add_problem):
+        collection.add_block(block)
     return collection.finish()
 
 
@@ -101,12 +103,28 @@ class _Collection:
 
     def __init__(self, path: str) -> None:
         self._summary = Summary(path)
+        self._reader = QuickReader()
         self._types: Counter[str] = Counter()
         self._runs: dict[object, RunCollector] = {}
         self._nameless: Counter[Path] = Counter()  # runs without `run_id` that have ended, by log
 
-    def add_line(self, line: Line) -> None:
-        """Take in the next line."""
+    def add_block(self, block: Line) -> None:
+        """Take in the next lines."""
+        for part in self._reader.parts_of(block):
+            if isinstance(part, list):
+                self._add_all(part)
+            else:
+                self._add_line(part)
+
+    def _add_all(self, entries: list[QuickEntry]) -> None:
+        self._summary.entries += len(entries)
+        types = types_of(entries)
+        for name, count in types.items():
+            count_name(self._types, name, count)
+        run_id = entries[0].run_id
+        self._run(run_id, run_id, entries[0].rank).add_all(entries, types)
+
+    def _add_line(self, line: Line) -> None:
         try:
             entry = parse(line.raw)
         except ValueError:

@@ -8,14 +8,14 @@ from __future__ import annotations
 import os
 from collections import Counter
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from vlog.analysis.checker import check
+from vlog.analysis.checker import check, valid_entries
 from vlog.analysis.dropped import dropped_of, is_gap
 from vlog.analysis.sequences import Sequences
 from vlog.analysis.torn import nuls_text, torn_reason
 from vlog.family import list_family
-from vlog.reader import parse, read_lines
+from vlog.reader import parse, read_blocks
 from vlog.segments import real_log
 
 if TYPE_CHECKING:
@@ -171,8 +171,8 @@ def validate(
     run_ids: set[str] = set()
     for file in list_family(log) if family else [log]:
         validation = _Validation(str(file), max_problems)
-        for line in read_lines(file, family=False, on_problem=validation.add_problem):
-            validation.add_line(line)
+        for block in read_blocks(file, family=False, on_problem=validation.add_problem):
+            validation.add_block(block)
         reports.append(validation.finish())
         run_ids |= validation.run_ids
     return ValidationReport(os.fsdecode(path), reports, len(run_ids))
@@ -192,8 +192,26 @@ class _Validation:
         """The runs so far."""
         return self._sequences.run_ids
 
-    def add_line(self, line: Line) -> None:
-        """Check one line."""
+    def add_block(self, block: Line) -> None:
+        """Check the lines of a block: at once if they are plainly valid, or one by one."""
+        if self._add_valid(block):
+            return
+        for line in block.split():
+            if not self._add_valid(line):
+                self._add_line(line)
+
+    def _add_valid(self, block: Line) -> bool:
+        """Count the entries of a block if nothing is wrong with any, nor missing between them."""
+        entries = valid_entries(block)
+        if not entries or not self._sequences.go_on(entries):
+            return False
+        self._report.lines += len(entries)
+        self._report.valid += len(entries)
+        for struct, count in Counter(map(type, entries)).items():
+            self._count(struct.__name__, count)
+        return True
+
+    def _add_line(self, line: Line) -> None:
         if line.is_blank:
             return
         try:
@@ -206,7 +224,7 @@ class _Validation:
         if is_gap(entry):
             self._add_gap(dropped_of(entry, line))
         self._report.lines += 1
-        self._count(entry)
+        self._count(str(entry.get("type")))
         wrong = check(entry, line.raw)
         reasons = [wrong] if wrong else []
         reasons += self._sequences.check(entry, line)
@@ -233,9 +251,10 @@ class _Validation:
         if len(self._report.gaps) < self._max_problems:
             self._report.gaps.append(gap)
 
-    def _count(self, entry: dict[str, Any]) -> None:
-        name = str(entry.get("type"))[:_MAX_TYPES]
-        self._types[name if name in self._types or len(self._types) < _MAX_TYPES else "..."] += 1
+    def _count(self, name: str, count: int = 1) -> None:
+        name = name[:_MAX_TYPES]
+        is_kept = name in self._types or len(self._types) < _MAX_TYPES
+        self._types[name if is_kept else "..."] += count
 
     def add_problem(self, path: Path, line_number: int, reason: str, _raw: bytes) -> None:
         """Count a problem, and keep it while there is room."""

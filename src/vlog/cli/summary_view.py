@@ -13,7 +13,7 @@ from vlog.units import NONE, duration, gigabytes, number, percent, size, whole
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from vlog.analysis.run_summary import Alert, Gpu, Missing, Range, RunSummary
+    from vlog.analysis.run_summary import Alert, Gpu, Missing, Overhead, Range, RunSummary
     from vlog.analysis.summary import Summary
     from vlog.cli.screen import Screen
 
@@ -212,18 +212,43 @@ def _time(run: RunSummary) -> Rows:
         came = "not at its end" if actual is None else f"it took {duration(60 * actual)}"
         predicted = duration(60 * check.predicted_minutes)
         yield "ETA check", Cell(f"at step {whole(check.step)}: {predicted} to go; {came}")
-    overhead = run.overhead
+    yield from _overhead(run.overhead)
+
+
+def _overhead(overhead: Overhead) -> Rows:
+    for place, cell in enumerate(_overhead_lines(overhead)):
+        yield "" if place else "vlog itself", cell
+
+
+def _overhead_lines(overhead: Overhead) -> Iterator[Cell]:
     if overhead.training_thread_seconds is not None:
-        share = percent(overhead.training_thread_percent)
-        threads = overhead.monitor_cpu_seconds
-        beside = f", and {duration(threads)} of processor time beside it" if threads else ""
-        yield (
-            "vlog itself",
-            Cell(f"{duration(overhead.training_thread_seconds)} ({share}){beside}"),
-        )
+        yield Cell(_cost(overhead))
+    budget = f"its budget of {number(overhead.budget_percent)} %"
+    if overhead.shed:
+        left_out = ", ".join(overhead.shed).replace("_", "-")
+        steps = whole(overhead.shed_steps)
+        yield Cell(f"to keep {budget} it left out, in {steps} steps: {left_out}", "yellow")
+    if overhead.is_exceeded:
+        yield Cell(f"it was above {budget} with nothing left to leave out", "yellow")
     if overhead.failed:
         times = f"reports of trouble inside vlog: {whole(overhead.failed)}"
-        yield "", Cell(f"{times}, in verbose_logging_errors.log", "bold red")
+        yield Cell(f"{times}, in verbose_logging_errors.log", "bold red")
+
+
+def _cost(overhead: Overhead) -> str:
+    share = _fine_percent(overhead.training_thread_percent)
+    text = f"{duration(overhead.training_thread_seconds)} ({share})"
+    if overhead.per_step_seconds is not None:
+        text += f", {duration(overhead.per_step_seconds)}"
+        if overhead.bytes_per_step is not None:
+            text += f" and {size(overhead.bytes_per_step)}"
+        text += " a step"
+    threads = overhead.thread_cpu_seconds or overhead.monitor_cpu_seconds
+    return f"{text}; {duration(threads)} of processor time beside it" if threads else text
+
+
+def _fine_percent(value: float | None) -> str:
+    return NONE if value is None else f"{number(round(value, 2))} %"
 
 
 def _print_phases(screen: Screen, run: RunSummary) -> None:

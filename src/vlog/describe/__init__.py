@@ -5,6 +5,7 @@ Nothing here imports a framework: models and data sets are read by the names tha
 
 from __future__ import annotations
 
+from vlog.describe.batch import BatchStructures
 from vlog.describe.checkpoint import describe_checkpoint
 from vlog.describe.dataset import count_batch, describe_dataset, describe_structure
 from vlog.describe.environment import describe_environment
@@ -12,6 +13,7 @@ from vlog.describe.exception import describe_exception, described
 from vlog.describe.model import describe_model
 
 __all__ = [
+    "BatchStructures",
     "count_batch",
     "describe_checkpoint",
     "describe_dataset",

@@ -55,9 +55,10 @@ def describe_dataset(dataset: Any, *, with_content: bool = False) -> dict[str, A
 
 def _attribute(value: Any, name: str) -> Any:
     """Return an attribute; None where there is none, or it raises."""
-    with suppress(Exception):
+    try:
         return getattr(value, name)
-    return None
+    except Exception:  # noqa: BLE001 - somebody's attribute may raise anything
+        return None
 
 
 def _is_plain(dataset: Any) -> bool:
@@ -116,15 +117,17 @@ def count_batch(batch: Any) -> dict[str, int]:
         padding included), as far as they can be told.
     """
     found: dict[str, int] = {}
-    with suppress(Exception):
-        shapes = (_attribute(part, "shape") for part in islice(_parts(batch), _MAX_KEYS))
-        shape = next((shape for shape in shapes if shape), None)
-        if shape is not None:
-            found["samples"] = int(shape[0])
-    with suppress(Exception):
+    try:
+        for part in islice(_parts(batch), _MAX_KEYS):
+            shape = _attribute(part, "shape")
+            if shape:
+                found["samples"] = int(shape[0])
+                break
         ids: Any = batch.get("input_ids") if isinstance(batch, Mapping) else None
         if hasattr(ids, "numel"):
             found["tokens"] = int(ids.numel())
+    except Exception:  # noqa: BLE001 - a batch may be anything; what it tells counts
+        return found
     return found
 
 

@@ -6,11 +6,11 @@ import os
 import platform
 import sys
 from contextlib import suppress
-from importlib import metadata
 from pathlib import Path
 from typing import Any
 
 from vlog.describe.exception import described
+from vlog.describe.packages import versions_of
 from vlog.schema import GB
 
 _PACKAGES = (
@@ -72,10 +72,7 @@ def _working_directory() -> Path | None:
 
 
 def _versions() -> dict[str, str]:
-    versions = {"python": platform.python_version()}
-    for package in _PACKAGES:
-        with suppress(metadata.PackageNotFoundError):
-            versions[package] = metadata.version(package)
+    versions = {"python": platform.python_version(), **versions_of(_PACKAGES)}
     torch = sys.modules.get("torch")
     if torch is not None and torch.version.cuda:
         versions["cuda"] = str(torch.version.cuda)

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import threading
 from collections import deque
+from functools import partial
 from typing import TYPE_CHECKING, NamedTuple
 
 from vlog.gap import Gap, Origin, reason_of
+from vlog.threads import counted_thread
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -112,9 +114,7 @@ class Retry:
         """Begin to try, unless it does already; return whether there is a thread that does."""
         if self._thread is None:
             self._stop = threading.Event()
-            thread = threading.Thread(
-                target=self._run, args=(self._stop,), name="vlog-retry", daemon=True
-            )
+            thread = counted_thread(partial(self._run, self._stop), "vlog-retry")
             try:
                 thread.start()
             except RuntimeError:  # no more threads, or the interpreter is about to end

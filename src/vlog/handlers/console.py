@@ -25,6 +25,7 @@ from vlog.handlers.terminal import Part
 from vlog.record import entry_of
 from vlog.redaction import redact_text
 from vlog.schema import EventType
+from vlog.threads import counted_thread
 from vlog.visible import visible
 
 if TYPE_CHECKING:
@@ -95,6 +96,10 @@ class ConsoleHandler(logging.Handler):
         super()._at_fork_reinit()  # type: ignore[misc]  # logging calls it; typeshed does not know
         self._begin()
 
+    def take(self, entry: dict[str, Any]) -> bool:
+        """Return whether nothing of `entry` is to be shown, so that it needs no record."""
+        return not _is_for_people(entry, is_severe=entry["level"] in _SEVERE)
+
     def emit(self, record: logging.LogRecord) -> None:
         """Show `record`, if it is for somebody who watches."""
         try:
@@ -141,9 +146,7 @@ class ConsoleHandler(logging.Handler):
             self._runs += 1
             if self._thread is not None:
                 return
-            self._thread = thread = threading.Thread(
-                target=self._run, name="vlog-console", daemon=True
-            )
+            self._thread = thread = counted_thread(self._run, "vlog-console")
         try:
             thread.start()
         except RuntimeError as error:  # no more threads, or the interpreter ends
@@ -234,6 +237,9 @@ class ConsoleHandler(logging.Handler):
             head = (Part(f"{attempt(clock_time, record.created)}  ", DIM), *_mark(record))
         rest = [(Part(f"  {_shown(text)}"),) for text in more.split("\n") if text]
         return [(*head, Part(_shown(message))), *rest]
+
+
+_SEVERE = ("WARNING", "ERROR")
 
 
 def _check_options(stream: object, live: object) -> None:

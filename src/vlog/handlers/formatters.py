@@ -99,21 +99,26 @@ class StandardFormatter(JsonlFormatter):
 
     def shape(self, entry: dict[str, Any]) -> dict[str, Any]:
         """Return the flat form of `entry`."""
-        names = ("timestamp", "type", "level", "message", "step", "epoch")
-        flat = {name: entry[name] for name in names if name in entry}
-        for name, (section, key) in _FLAT_KEYS.items():
-            values = entry.get(section)
-            if isinstance(values, dict) and key in values:
-                flat[name] = values[key]
-        if entry["type"] == EventType.EVALUATION_COMPLETE:
-            for name, value in _numbers_of(entry.get("metrics")).items():
-                flat.setdefault(name, value)
-        if entry["type"] == EventType.LOGGING_GAP:
-            flat |= {name: entry[name] for name in _GAP_KEYS if name in entry}
-        if entry["type"] in END_EVENTS:
-            statistics = _numbers_of(entry.get("statistics"))
-            flat |= {name: statistics[name] for name in _FINAL_KEYS if name in statistics}
-        return flat
+        return standard_entry(entry)
+
+
+def standard_entry(entry: dict[str, Any]) -> dict[str, Any]:
+    """Return what the standard log has of `entry`."""
+    names = ("timestamp", "type", "level", "message", "step", "epoch")
+    flat = {name: entry[name] for name in names if name in entry}
+    for name, (section, key) in _FLAT_KEYS.items():
+        values = entry.get(section)
+        if isinstance(values, dict) and key in values:
+            flat[name] = values[key]
+    if entry["type"] == EventType.EVALUATION_COMPLETE:
+        for name, value in _numbers_of(entry.get("metrics")).items():
+            flat.setdefault(name, value)
+    if entry["type"] == EventType.LOGGING_GAP:
+        flat |= {name: entry[name] for name in _GAP_KEYS if name in entry}
+    if entry["type"] in END_EVENTS:
+        statistics = _numbers_of(entry.get("statistics"))
+        flat |= {name: statistics[name] for name in _FINAL_KEYS if name in statistics}
+    return flat
 
 
 def _numbers_of(section: Any) -> dict[str, Any]:

@@ -21,6 +21,7 @@ from vlog.family import list_family, telling_fields
 from vlog.handlers.files import keep_private, open_above_stderr
 from vlog.handlers.log_files import put_right
 from vlog.segments import COMPRESSED_SUFFIX, PART_SUFFIX, list_segments, log_of
+from vlog.threads import counted_thread
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -67,7 +68,7 @@ class SegmentKeeper:
             self._is_asked = True
             if self._thread is not None:
                 return
-            thread = threading.Thread(target=self._run, name="vlog-keeper", daemon=True)
+            thread = counted_thread(self._run, "vlog-keeper")
             self._thread = thread
         try:
             thread.start()  # outside: it waits until the thread, which takes the lock, is there

@@ -58,13 +58,9 @@ class LineWriter:
             OSError: it is not there, or not all of it. The same line given again is completed, if
                 nothing else was written in between.
         """
-        rest, done = line, 0
-        if self._cut is not None:
-            done = self._done_of(line, size, file)
-        if done:
-            rest = line[done:]
-        elif (self._is_torn or size != self._end) and _has_torn_end(stream, size):
-            rest = b"\n" + line
+        rest = line
+        if self._is_torn or size != self._end or self._cut is not None:
+            rest = self._fitting(stream, line, size, file)
         self._is_torn = True  # until all of it is written
         written = stream.write(rest)
         while written != len(rest):  # a full disk: it names the reason when it is asked for more
@@ -82,6 +78,14 @@ class LineWriter:
         self._cut = None
         self._end = size + written
         self._is_torn = False
+
+    def _fitting(self, stream: FileIO, line: bytes, size: int, file: Identity | None) -> bytes:
+        """Return what is to be written so that `line` stands in a line of the file."""
+        done = self._done_of(line, size, file) if self._cut is not None else 0
+        if done:
+            return line[done:]
+        is_perhaps_torn = self._is_torn or size != self._end
+        return b"\n" + line if is_perhaps_torn and _has_torn_end(stream, size) else line
 
     def end_line(self, stream: FileIO, size: int) -> int:
         """End a line that somebody left torn; return the number of bytes written."""

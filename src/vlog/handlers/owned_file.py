@@ -113,6 +113,17 @@ class OwnedFileHandler(ConcurrentRotatingFileHandler):  # type: ignore[misc]  # 
         """
         if self._creation_pid != os.getpid():  # a fork that told nobody
             self.let_go()
+        stream, identity = self.stream, self._identity
+        if stream is not None and not self._is_shared:  # in few calls: most lines are like this
+            try:
+                status = os.stat(self.baseFilename)  # noqa: PTH116 - one call per entry
+            except OSError:
+                status = None
+            if status is not None and identity == (status.st_dev, status.st_ino):
+                size = status.st_size
+                if size + len(line) <= self._roll_over_at or not self._roll_over_at:
+                    self._lines.write(stream, line, size, identity)
+                    return
         if self._is_shared and self._lock_shared():
             try:
                 self._append(line, self._size())

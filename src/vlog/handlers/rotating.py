@@ -24,7 +24,7 @@ from vlog.handlers.error_log import (
     tell_stderr,
 )
 from vlog.handlers.files import check_name_length, check_writable, expand_home
-from vlog.handlers.formatters import JsonlFormatter
+from vlog.handlers.formatters import JsonlFormatter, StandardFormatter, standard_entry
 from vlog.handlers.keeper import SegmentKeeper
 from vlog.handlers.owned_file import OwnedFileHandler
 from vlog.interrupts import deferred_signals
@@ -41,6 +41,7 @@ MAX_MB = 512.0
 TOTAL_MB = 4096.0
 BUFFER_MB = 16.0
 _DEFAULTS = {"max_mb": MAX_MB, "total_mb": TOTAL_MB, "buffer_mb": BUFFER_MB}
+_FORMATTERS = (JsonlFormatter, StandardFormatter)  # their lines are of the entry alone
 # Of the files beside it: another rank's, of a second process, a segment that is compressed.
 _LONGEST_ENDING = ".rank99999.pid4194304-999.000001.zst.part"
 _KEEPER_SECONDS = 0.5  # how long closing waits for a compression that is under way
@@ -120,6 +121,24 @@ class RotatingJsonlHandler(OwnedFileHandler):
     def _waiting(self) -> int:
         return (self._head is not None) + self._backlog.lines + self._backlog.gaps
 
+    def take(self, entry: dict[str, Any]) -> bool:
+        """Do for `entry` what `handle` does for the record with it, if nobody needs the record.
+
+        Returns:
+            Whether that is so, and it is done.
+        """
+        kind = type(self.formatter)
+        if self.filters or kind not in _FORMATTERS or type(self) is not RotatingJsonlHandler:
+            return False  # somebody's own may look at the record
+        with self.lock:
+            try:
+                line = encode(entry if kind is JsonlFormatter else standard_entry(entry))
+            except Exception:  # noqa: BLE001 - once more, with the record, which reports it
+                return False
+            if not self._put(line):
+                self._have_wait(line, origin_of(entry))
+        return True
+
     def emit(self, record: logging.LogRecord) -> None:
         """Write `record`; when this returns, its line is in the kernel, or waits, or is counted.
 
@@ -131,11 +150,13 @@ class RotatingJsonlHandler(OwnedFileHandler):
             self._report(f"an entry could not be written to {self.baseFilename}", error)
             origin = _origin_of(record)
             line = self._gap_line(Gap(origin, origin, reason_of(error)))
-        if self._is_busy or self._head is not None or self._backlog.is_used:  # behind those
-            self._is_closing = False
-            self._backlog.add(line, _origin_of(record), self._reason)
-            self._write_on()
-            return
+        if not self._put(line):
+            self._have_wait(line, _origin_of(record))
+
+    def _put(self, line: bytes) -> bool:
+        """Write `line`, or try to; return False if it must stand behind others."""
+        if self._is_busy or self._head is not None or self._backlog.is_used:
+            return False
         self._is_busy = True
         try:
             self.append(line)
@@ -146,6 +167,12 @@ class RotatingJsonlHandler(OwnedFileHandler):
             self._is_busy = False
         if self._backlog.is_used:
             self._write_on()
+        return True
+
+    def _have_wait(self, line: bytes, origin: Origin) -> None:
+        self._is_closing = False
+        self._backlog.add(line, origin, self._reason)
+        self._write_on()
 
     def _line(self, record: logging.LogRecord) -> bytes:
         formatter = self.formatter

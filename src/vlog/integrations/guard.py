@@ -10,16 +10,19 @@ from vlog.interrupts import deferred_signals
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from vlog.timing import PhaseLedger
+
 
 class Guarded(Protocol):
     """An integration whose methods are called by a training."""
 
-    def report_fault(self, what: str, error: BaseException) -> None:
-        """Tell the error log."""
+    @property
+    def ledger(self) -> PhaseLedger | None:
+        """Where the time of the run that is open goes; None while none is."""
         ...
 
-    def leave(self) -> None:
-        """Say that the time since the last mark was vlog's own."""
+    def report_fault(self, what: str, error: BaseException) -> None:
+        """Tell the error log."""
         ...
 
 
@@ -35,11 +38,15 @@ def guarded(method: _Method) -> _Method:
 
     @functools.wraps(method)
     def safe(self: Guarded, *args: Any, **kwargs: Any) -> None:
+        ledger = self.ledger
         with deferred_signals:
+            has_entered = ledger is not None and ledger.enter()
             try:
                 method(self, *args, **kwargs)
             except Exception as error:  # noqa: BLE001 - this is the boundary to the training
                 self.report_fault(f"{method.__name__} failed", error)
-            self.leave()
+            finally:
+                if has_entered:
+                    ledger.leave()  # type: ignore[union-attr]
 
     return cast("_Method", safe)

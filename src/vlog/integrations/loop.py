@@ -189,9 +189,9 @@ class TrainingRun:
                 yield epoch
             except GeneratorExit:  # left by a `break`, or by what was raised
                 if run.is_open:
-                    run.epoch_ended(is_whole=False)
+                    run.epoch_ended(False)
                 raise
-            run.epoch_ended(is_whole=True)
+            run.epoch_ended(True)
 
     @overload
     def steps(self, loader: None = None) -> Iterator[int]: ...

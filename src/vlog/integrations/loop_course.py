@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 from typing import TYPE_CHECKING, Any
 
-from vlog.describe import count_batch, describe_structure
+from vlog.describe import BatchStructures, count_batch
 from vlog.device_values import DeviceValues
 from vlog.integrations.loop_facts import OpenStep, learning_rate_of, plain_number
 from vlog.ranks import world_size
@@ -58,8 +58,10 @@ class LoopCourse:
         self.plan = plan
         self.optimizer = optimizer
         self._numbers = DeviceValues(self._number_arrived)
+        self._structures = BatchStructures()
         self._evaluations: list[dict[str, Any]] = []  # results of the open ones, innermost last
         self._has_begun = self._has_batch = self._announces_epoch = False
+        self._ranks = 1
         self._epoch: int | None = None
         self._accumulate = 1
         self.is_in_step = False
@@ -94,12 +96,13 @@ class LoopCourse:
         """Write `training_start`, and `epoch_begin` if one has begun, once they are known."""
         if not self._has_begun:
             self._has_begun = True
+            self._ranks = world_size()
             self._recorder.training_started(
                 self.plan.schedule,
                 self.plan.start_step,
                 self.plan.epoch(self._epoch),
                 self.plan.epochs,
-                {**self.plan.batch, "world_size": world_size()},
+                {**self.plan.batch, "world_size": self._ranks},
             )
         if self._announces_epoch:
             self._announces_epoch = False
@@ -155,7 +158,7 @@ class LoopCourse:
         self._epoch, self._announces_epoch = epoch, True
         self.plan.epoch_begins()
 
-    def epoch_ended(self, *, is_whole: bool) -> None:
+    def epoch_ended(self, is_whole: bool) -> None:
         """Write `epoch_complete`."""
         self._mark(LOGGING)
         self._begin()
@@ -191,12 +194,14 @@ class LoopCourse:
 
     def _describe_batch(self, step: OpenStep, batch: Any) -> None:
         counts = count_batch(batch)
-        step.samples += counts.get("samples", 0)
-        step.tokens += counts.get("tokens", 0)
+        if "samples" in counts:
+            step.samples += counts["samples"]
+        if "tokens" in counts:
+            step.tokens += counts["tokens"]
         step.batch = dict(counts)
         is_first = not self._has_batch and batch is not None
         if is_first or (batch is not None and self._recorder.writes(EventType.MICRO_BATCH)):
-            step.batch["batch"] = describe_structure(batch)
+            step.batch["batch"] = self._structures.of(batch)
         if is_first:
             self._has_batch = True
             step.facts["batch"] = step.batch["batch"]
@@ -271,7 +276,7 @@ class LoopCourse:
     def _complete_step(self) -> None:
         step = self._close_step()
         self.plan.step_done()
-        ranks = world_size()
+        ranks = self._ranks
         self._recorder.step_complete(
             self.step,
             self.plan.epoch(self._epoch),

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from vlog.describe import count_batch, describe_structure
+from vlog.describe import BatchStructures, count_batch
 from vlog.device_values import DeviceValues
 from vlog.integrations.trainer_facts import (
     batch_of,
@@ -37,7 +37,9 @@ if TYPE_CHECKING:
 
 
 class TrainerRun:
-    """Follow one `train()` call. Each method is the hook `on_<name>` of the callback.
+    """Follow one `train()` call. Most methods are hooks `on_<name>` of the callback.
+
+    What a hook is told beside its three arguments, it gets as one dict.
 
     Args:
         recorder: Of this run.
@@ -54,7 +56,8 @@ class TrainerRun:
         self.is_announced = is_announced
         self.is_set_up = False
         self._mark = recorder.ledger.mark
-        self._losses = DeviceValues(lambda step, loss, _: recorder.observe_loss(step, loss))
+        self._losses = DeviceValues(recorder.observe_loss)
+        self._structures = BatchStructures()
         self._batch: dict[str, int] = {}
         self._learning_rate: float | None = None
         self._final_metrics: dict[str, Any] = {}
@@ -107,59 +110,51 @@ class TrainerRun:
             self._batch,
         )
 
-    def micro_batch_begins(self) -> None:
-        """Mark the time since the step began or the last micro-batch ended."""
-        self._mark(FORWARD_BACKWARD)
-
     def micro_batch_ended(self, inputs: Any, loss: Any) -> None:
         """Count the batch and take its true loss."""
         seconds = self._mark(FORWARD_BACKWARD)
         counts = count_batch(inputs)
         if self._first_batch is None:
-            self._first_batch = {"batch": describe_structure(inputs)}
-        self._samples += counts.get("samples", 0)
-        self._tokens += counts.get("tokens", 0)
-        self._losses.observe(self.recorder.step + 1, loss)
-        if self.recorder.writes(EventType.MICRO_BATCH):
-            description = {"batch": describe_structure(inputs), **counts}
+            self._first_batch = {"batch": self._structures.of(inputs)}
+        if "samples" in counts:
+            self._samples += counts["samples"]
+        if "tokens" in counts:
+            self._tokens += counts["tokens"]
+        recorder = self.recorder
+        self._losses.observe(recorder.step + 1, loss)
+        if recorder.writes(EventType.MICRO_BATCH):
+            description = {"batch": self._structures.of(inputs), **counts}
             self.recorder.micro_batch(self._micro_batches, seconds, description)
         self._micro_batches += 1
 
-    def epoch_begin(self, _args: Any, state: Any, _control: Any, **_: Any) -> None:
+    def epoch_begin(self, _args: Any, state: Any, _control: Any, _more: Any) -> None:
         """Write `epoch_begin`."""
         self._mark(LOGGING)
         self._opens_data = True
         self.recorder.epoch_begin(state.epoch)
 
-    def batches_wanted(self) -> None:
-        """Mark what came before the wait for data: other callbacks, or the start of workers."""
-        self._mark(DATA_WAIT if self._opens_data else LOGGING)
-        self._opens_data = False
+    def takes_wait(self) -> str:
+        """Return what the time before the wait for data was: other callbacks', or of workers."""
+        opens, self._opens_data = self._opens_data, False
+        return DATA_WAIT if opens else LOGGING
 
-    def step_begin(self, _args: Any, state: Any, _control: Any, **_: Any) -> None:
-        """Mark the wait for data; after a resume, the skipping of it."""
-        self._mark(DATA_SKIP if self._skips_data else DATA_WAIT)
-        self._skips_data = self._is_evaluating = False
+    def ends_wait(self) -> str:
+        """Return what the time before a step was: the wait for data, or the skipping of it."""
+        skips, self._skips_data, self._is_evaluating = self._skips_data, False, False
+        return DATA_SKIP if skips else DATA_WAIT
+
+    def step_begin(self, _args: Any, state: Any, _control: Any, _more: Any) -> None:
+        """Write what waits, and `step_begin`."""
+        self._mark(self.ends_wait())
         self.recorder.step_begin(state.global_step + 1)
 
-    def substep_end(self, _args: Any, _state: Any, _control: Any, **_: Any) -> None:
-        """Mark a micro-batch."""
-        self._mark(FORWARD_BACKWARD)
-
-    def pre_optimizer_step(
-        self, _args: Any, _state: Any, _control: Any, *, optimizer: Any = None, **_: Any
-    ) -> None:
-        """Mark the micro-batches and read the rate that this step learns with."""
-        self._mark(FORWARD_BACKWARD)
+    def optimizer_begins(self, optimizer: Any) -> None:
+        """Read the rate that this step learns with."""
         rate = optimizer.param_groups[0].get("lr") if optimizer is not None else None
         # A tensor may lie on a device; the log has its value.
         self._learning_rate = float(rate) if isinstance(rate, (int, float)) else None
 
-    def optimizer_step(self, _args: Any, _state: Any, _control: Any, **_: Any) -> None:
-        """Mark the optimizer."""
-        self._mark(OPTIMIZER)
-
-    def step_end(self, _args: Any, state: Any, control: Any, **_: Any) -> None:
+    def step_end(self, _args: Any, state: Any, control: Any, _more: Any) -> None:
         """Accept the step's entry; its log, if one is announced, completes it."""
         self._mark(OPTIMIZER)
         has_rate = self._learning_rate is not None
@@ -175,19 +170,20 @@ class TrainerRun:
         )
         self._first_batch = {}
         self._begin_step()
-        self._losses.collect()
+        if self._losses.pending:
+            self._losses.collect()
 
-    def log(
-        self, _args: Any, state: Any, _control: Any, *, logs: dict[str, Any] | None = None, **_: Any
-    ) -> None:
+    def log(self, _args: Any, state: Any, _control: Any, more: dict[str, Any]) -> None:
         """Complete the step's entry, or write metrics that came without one."""
+        logs = more.get("logs")
         self._mark(EVALUATION if self._is_evaluating else LOGGING)
-        self._losses.collect()  # the Trainer has just waited for the device
+        if self._losses.pending:
+            self._losses.collect()  # the Trainer has just waited for the device
         self.recorder.log(logs or {}, state.global_step)
         if logs and "train_runtime" in logs:
             self._final_metrics = dict(logs)
 
-    def prediction_step(self, _args: Any, _state: Any, _control: Any, **_: Any) -> None:
+    def prediction_step(self, _args: Any, _state: Any, _control: Any, _more: Any) -> None:
         """Write `evaluation_start` at the first batch: no hook says it earlier."""
         seconds = self._mark(EVALUATION)
         if not self._is_evaluating:
@@ -195,25 +191,23 @@ class TrainerRun:
             self.recorder.evaluation_start()
         self.recorder.prediction_step(seconds)
 
-    def evaluate(
-        self, _args: Any, _state: Any, _control: Any, *, metrics: Any = None, **_: Any
-    ) -> None:
+    def evaluate(self, metrics: dict[str, Any]) -> None:
         """Write `evaluation_complete`."""
         self._mark(EVALUATION)
         self._is_evaluating = False
-        self.recorder.evaluation_complete(metrics or {})
+        self.recorder.evaluation_complete(metrics)
 
-    def save(self, args: Any, state: Any, _control: Any, **_: Any) -> None:
+    def save(self, args: Any, state: Any, _control: Any, _more: Any) -> None:
         """Write `model_checkpoint_save`."""
         self._mark(CHECKPOINT)
         self.recorder.checkpoint_saved(checkpoint_path(args, state))
 
-    def epoch_end(self, _args: Any, state: Any, _control: Any, **_: Any) -> None:
+    def epoch_end(self, _args: Any, state: Any, _control: Any, _more: Any) -> None:
         """Write `epoch_complete`."""
         self._mark(DATA_WAIT)
         self.recorder.epoch_complete(state.epoch)
 
-    def train_end(self, _args: Any, _state: Any, _control: Any, **_: Any) -> None:
+    def train_end(self) -> None:
         """Write `training_complete`."""
         self._mark(FINALIZE)
         self.recorder.complete(self._final_metrics)

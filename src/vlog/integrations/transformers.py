@@ -26,6 +26,7 @@ if int(_version.partition(".")[0]) < 5:
         "Install it with: pip install -U 'vlog-training[trainer]'"
     )
 
+import vlog.handlers.live_line  # noqa: F401 - it loads rich: here, not while a run begins
 from vlog import endings
 from vlog.describe import describe_environment, describe_model
 from vlog.handlers.error_log import tell_stderr
@@ -34,12 +35,14 @@ from vlog.integrations.trainer_facts import checkpoint_path
 from vlog.integrations.trainer_probe import find_trainer, wrap_trainer
 from vlog.integrations.trainer_progress import TrainerProgress
 from vlog.integrations.trainer_run import TrainerRun
+from vlog.interrupts import deferred_signals
 from vlog.options import DEFAULT_VERBOSITY, Options, Recording
 from vlog.output import DEFAULT_LOG_FILE
 from vlog.own_entry import own_entry
 from vlog.resources import default_sources, measure_once
 from vlog.run_log import record_alone
 from vlog.schema import EventType
+from vlog.timing import FORWARD_BACKWARD, OPTIMIZER
 from vlog.verbosity import Verbosity
 from vlog.verbosity_request import VerbosityRequest
 
@@ -48,6 +51,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
     from typing import Unpack
+
+    from vlog.timing import PhaseLedger
 
 __all__ = ["VerboseLoggingCallback"]
 
@@ -60,15 +65,41 @@ _UNWRAPPED = "exceptions that the caller catches, batches, hidden losses: wrap_t
 
 
 def _handed_on(name: str) -> Callable[..., None]:
-    """Return the hook `on_<name>`, which hands what it is told to the run, if one is open."""
+    """Return the hook `on_<name>`, which hands what it is told to the run, if one is open.
 
-    def hook(self: VerboseLoggingCallback, *args: Any, **kwargs: Any) -> None:
-        if self._run is not None:
-            getattr(self._run, name)(*args, **kwargs)
+    It is guarded as `vlog.integrations.guard` does, with fewer calls: a step has many hooks.
+    """
+
+    def hook(
+        self: VerboseLoggingCallback, args: Any, state: Any, control: Any, **more: Any
+    ) -> None:
+        run, ledger = self._run, self.ledger
+        if run is None or ledger is None:
+            return
+        with deferred_signals:
+            has_entered = ledger.enter()
+            try:
+                getattr(run, name)(args, state, control, more)
+            except Exception as error:  # noqa: BLE001 - the boundary to the training
+                self.report_fault(f"on_{name} failed", error)
+            finally:
+                if has_entered:
+                    ledger.leave()
 
     hook.__name__ = f"on_{name}"
     hook.__doc__ = getattr(TrainerRun, name).__doc__
-    return guarded(hook)
+    return hook
+
+
+def _passed_by(phase: str, doc: str) -> Callable[..., None]:
+    """Return a hook that says what the time before it was, and nothing else."""
+
+    def hook(self: VerboseLoggingCallback, *_args: Any, **_more: Any) -> None:
+        if self.ledger is not None:
+            self.ledger.pass_by(phase)
+
+    hook.__doc__ = doc
+    return hook
 
 
 class VerboseLoggingCallback(TrainerCallback):  # type: ignore[misc]  # untyped base
@@ -91,6 +122,9 @@ class VerboseLoggingCallback(TrainerCallback):  # type: ignore[misc]  # untyped 
     Raises:
         ConfigurationError: an option has a value that it cannot take, or is unknown.
         LogFileError: a log cannot be written where it was asked for.
+
+    Attributes:
+        ledger: Where the time of the run that is open goes; None while none is.
     """
 
     def __init__(
@@ -122,6 +156,7 @@ class VerboseLoggingCallback(TrainerCallback):  # type: ignore[misc]  # untyped 
         self._log_sample_content = log_sample_content
         self._wraps_trainer = wrap_trainer
         self._run: TrainerRun | None = None
+        self.ledger: PhaseLedger | None = None
         self._outer_runs: list[TrainerRun] = []
         self._wrapped: weakref.WeakSet[Any] = weakref.WeakSet()
         self._last_run_id: str | None = None
@@ -157,11 +192,6 @@ class VerboseLoggingCallback(TrainerCallback):  # type: ignore[misc]  # untyped 
         """Tell the error log; see `vlog.integrations.guard`."""
         self._report(what, error)
 
-    def leave(self) -> None:
-        """Say that the time since the last mark was vlog's own."""
-        if self._run is not None:
-            self._run.recorder.ledger.leave()
-
     def __getstate__(self) -> dict[str, Any]:
         """Return the arguments: a copy in another process records for itself."""
         return self._arguments
@@ -178,6 +208,7 @@ class VerboseLoggingCallback(TrainerCallback):  # type: ignore[misc]  # untyped 
         recorder = self._recording.new_run(endings.unwatch)
         endings.watch(recorder)
         self._run = TrainerRun(recorder, is_announced=not missing)
+        self.ledger = recorder.ledger
         recorder.start(
             missing,
             resume_from_checkpoint,
@@ -200,6 +231,7 @@ class VerboseLoggingCallback(TrainerCallback):  # type: ignore[misc]  # untyped 
     def _pop_run(self) -> TrainerRun | None:
         """Return the run that is over; the one around it, if any, goes on."""
         run, self._run = self._run, self._outer_runs.pop() if self._outer_runs else None
+        self.ledger = self._run.recorder.ledger if self._run is not None else None
         self._progress.end()
         return run
 
@@ -221,17 +253,14 @@ class VerboseLoggingCallback(TrainerCallback):  # type: ignore[misc]  # untyped 
             self._out_of_memory_run_id = run.recorder.run_id
         endings.end_by(run.recorder, error)
 
-    @guarded
     def batches_wanted(self) -> None:
-        """Hand it to the run."""
-        if self._run is not None:
-            self._run.batches_wanted()
+        """Mark what came before the wait for data: other callbacks, or the start of workers."""
+        if self._run is not None and self.ledger is not None:
+            self.ledger.pass_by(self._run.takes_wait())
 
-    @guarded
-    def micro_batch_begins(self) -> None:
-        """Hand it to the run."""
-        if self._run is not None:
-            self._run.micro_batch_begins()
+    micro_batch_begins = _passed_by(
+        FORWARD_BACKWARD, "Mark the time since the step began or the last micro-batch ended."
+    )
 
     @guarded
     def micro_batch_ended(self, inputs: Any, loss: Any) -> None:
@@ -240,10 +269,33 @@ class VerboseLoggingCallback(TrainerCallback):  # type: ignore[misc]  # untyped 
             self._run.micro_batch_ended(inputs, loss)
 
     on_epoch_begin = _handed_on("epoch_begin")
-    on_step_begin = _handed_on("step_begin")
-    on_substep_end = _handed_on("substep_end")
-    on_pre_optimizer_step = _handed_on("pre_optimizer_step")
-    on_optimizer_step = _handed_on("optimizer_step")
+    _step_begins = _handed_on("step_begin")
+
+    def on_step_begin(self, args: Any, state: Any, control: Any, **_more: Any) -> None:
+        """Mark the wait for data, and write what waits, and `step_begin`."""
+        run, ledger = self._run, self.ledger
+        if run is None or ledger is None:
+            return
+        if run.recorder.has_to_write:
+            self._step_begins(args, state, control)
+        else:
+            ledger.pass_by(run.ends_wait())
+
+    on_substep_end = _passed_by(FORWARD_BACKWARD, "Mark a micro-batch.")
+
+    def on_pre_optimizer_step(
+        self, args: Any, state: Any, control: Any, *, optimizer: Any = None, **_more: Any
+    ) -> None:
+        """Mark the micro-batches and read the rate that this step learns with."""
+        if self._run is None or self.ledger is None:
+            return
+        self.ledger.pass_by(FORWARD_BACKWARD)
+        try:
+            self._run.optimizer_begins(optimizer)
+        except Exception as error:  # noqa: BLE001 - the boundary to the training
+            self.report_fault("on_pre_optimizer_step failed", error)
+
+    on_optimizer_step = _passed_by(OPTIMIZER, "Mark the optimizer.")
     on_step_end = _handed_on("step_end")
     on_log = _handed_on("log")
     on_prediction_step = _handed_on("prediction_step")
@@ -290,7 +342,7 @@ class VerboseLoggingCallback(TrainerCallback):  # type: ignore[misc]  # untyped 
         """Write `training_complete`."""
         run = self._run
         if run is not None:
-            run.train_end(args, state, control, **kwargs)
+            run.train_end()
             if not run.is_announced:
                 self._pop_run()
 
@@ -300,7 +352,7 @@ class VerboseLoggingCallback(TrainerCallback):  # type: ignore[misc]  # untyped 
     ) -> None:
         """Write `evaluation_complete`, outside of a run too."""
         if self._run is not None:
-            self._run.evaluate(args, state, control, metrics=metrics)
+            self._run.evaluate(metrics or {})
             return
         metrics = metrics or {}
         link: dict[str, Any] = {"after_run": self._last_run_id} if self._last_run_id else {}

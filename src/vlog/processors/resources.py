@@ -13,10 +13,12 @@ if TYPE_CHECKING:
 
     from structlog.typing import EventDict
 
+    from vlog.budget import OverheadBudget
     from vlog.clock import Clock
     from vlog.resources import Missing, Monitor
     from vlog.verbosity import CurrentVerbosity
 
+_STEP = str(EventType.TRAINING_STEP_COMPLETE)
 _EVERY_STEPS = {Verbosity.MEDIUM: 5, Verbosity.HIGH: 1, Verbosity.ULTRA: 1}
 
 
@@ -29,24 +31,32 @@ class AddResources:
         monitor: Where the reading lies.
         clock: Tells its age.
         verbosity: The run's.
+        budget: Says whether to leave it out for now.
     """
 
-    def __init__(self, monitor: Monitor, clock: Clock, verbosity: CurrentVerbosity) -> None:
+    def __init__(
+        self,
+        monitor: Monitor,
+        clock: Clock,
+        verbosity: CurrentVerbosity,
+        budget: OverheadBudget,
+    ) -> None:
+        self._budget = budget
         self._monitor = monitor
-        self._clock = clock
+        self._monotonic = clock.monotonic
         self._verbosity = verbosity
         self._missing: Mapping[str, Missing] = {}
 
     def __call__(self, _logger: Any, _method: str, event_dict: EventDict) -> EventDict:
         """Return `event_dict` with the reading, if it is a step's turn and there is one."""
-        if event_dict["type"] != EventType.TRAINING_STEP_COMPLETE:
+        if event_dict["type"] != _STEP or self._budget.sheds_resources:
             return event_dict
         every_steps = _EVERY_STEPS.get(self._verbosity.value, 0)
         reading = self._monitor.latest
         if reading is not None and every_steps and event_dict["step"] % every_steps == 0:
             event_dict["resource_usage"] = reading
-            age = self._clock.monotonic() - reading.taken
-            event_dict["resource_age_seconds"] = round(max(age, 0.0), 3)
+            age = self._monotonic() - reading.taken
+            event_dict["resource_age_seconds"] = (age * 1e3 + 0.5) // 1.0 / 1e3 if age > 0 else 0.0
             if reading.missing is not self._missing:
                 self._missing = reading.missing
                 event_dict["resource_missing"] = {

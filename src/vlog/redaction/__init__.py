@@ -10,7 +10,7 @@ in a text; `structures` goes through dicts and lists. `rules` has what a user ad
 from __future__ import annotations
 
 from vlog.redaction.names import is_secret_key
-from vlog.redaction.rules import REDACTED, Rules, put_in_force, set_redaction
+from vlog.redaction.rules import REDACTED, Rules, put_in_force, rules_in_force, set_redaction
 from vlog.redaction.structures import redact
 from vlog.redaction.text import FAILED, redact_text
 
@@ -22,5 +22,6 @@ __all__ = [
     "put_in_force",
     "redact",
     "redact_text",
+    "rules_in_force",
     "set_redaction",
 ]

@@ -69,6 +69,9 @@ def _pattern(keys: tuple[str, ...]) -> re.Pattern[str]:
     return re.compile(rf"(?P<word>{words})(?:{_MARK}[^\S\n]*|[^\S\n]+){_OPENING}", re.VERBOSE)
 
 
+_pattern(())  # here, not in the first entry: it takes milliseconds
+
+
 def may_announce(lower: str, rules: Rules) -> bool:
     """Return whether there may be the name of a secret in a text, given in small letters."""
     return bool(rules.keys) or any(map(lower.__contains__, _TELLING))

@@ -6,7 +6,7 @@ Global state: the rules in force, which `set_redaction` and `vlog.configure` rep
 from __future__ import annotations
 
 import re
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from vlog.errors import ConfigurationError
 
@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
 REDACTED = "<redacted>"
+_MOST_PLAIN_NAMES = 4096
 _WORD_START = re.compile(r"(?<=[a-z0-9])(?=[A-Z])")
 _NAME = re.compile(r"[_.\-]*[^\W_][\w.\-]*")
 # What matches nothing of a text, as `\b` does, would do so in one of these or in its own text.
@@ -38,6 +39,7 @@ class Rules:
     Attributes:
         keys: The names, as regular expressions of their words, without regard to case.
         patterns: The patterns.
+        plain_names: Names of numbers that were looked at, and hide nothing.
     """
 
     def __init__(
@@ -50,6 +52,7 @@ class Rules:
         self.keys = tuple(_name_pattern(name) for name in names)
         self.patterns = [_pattern(each) for each in _texts("patterns", patterns)]
         self._is_named = re.compile(rf"(?:^|[_.])(?:{'|'.join(self.keys)})$", re.IGNORECASE)
+        self.plain_names: set[str] = set()
         self._kept_texts = frozenset(kept)
         self._kept_keys = frozenset(words_of(name).lower() for name in kept)
         for name in kept:
@@ -57,6 +60,14 @@ class Rules:
                 raise ConfigurationError(
                     f"keep is a list with {name!r}, which keys makes a secret. Take it out of one."
                 )
+
+    def note_plain_names(self, before: dict[Any, Any], after: dict[str, Any]) -> None:
+        """Remember the names of the numbers that came through the redaction as they were."""
+        if len(before) != len(after) or len(self.plain_names) > _MOST_PLAIN_NAMES:
+            return
+        for name, value in before.items():
+            if type(name) is str and type(value) in (int, float) and after.get(name) == value:
+                self.plain_names.add(name)
 
     def names(self, key: str) -> bool:
         """Return whether `key` is one of those that the user named as secret."""

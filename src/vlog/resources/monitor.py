@@ -6,6 +6,7 @@ immutable reading, encoded once.
 
 from __future__ import annotations
 
+import math
 import threading
 import time
 from typing import TYPE_CHECKING, Any
@@ -79,13 +80,12 @@ class Monitor:
 
     def start(self) -> None:
         """Start the threads. They die with the process and do not survive a fork."""
-        for sampler in self._samplers:
-            sampler.start()
         thread = threading.Thread(target=self._run, name="vlog-monitor", daemon=True)
         try:
             thread.start()
         except RuntimeError as error:  # the process may have no more of them
             self._report("the monitor's thread cannot be started: nothing is measured", error)
+            self._start_samplers()
         else:
             self._thread = thread
 
@@ -95,10 +95,10 @@ class Monitor:
         self._stopped.set()
         for sampler in self._samplers:
             sampler.stop(0.0)
-        for sampler in self._samplers:
-            sampler.stop(max(deadline - time.monotonic(), 0.0))
         if self._thread is not None and self._thread is not threading.current_thread():
             self._thread.join(max(deadline - time.monotonic(), 0.0))
+        for sampler in self._samplers:  # not before: the monitor's thread starts theirs
+            sampler.stop(max(deadline - time.monotonic(), 0.0))
 
     def settle(self, timeout_seconds: float) -> Reading:
         """Wait until every source has answered twice, and return a reading of that.
@@ -164,32 +164,44 @@ class Monitor:
     def adjust(self, interval_seconds: float, hidden: frozenset[str]) -> None:
         """Go on with another interval and other hidden sections, from the next reading on.
 
-        Threads of the sources keep the pace that they began with, where it is the slower one.
+        A source that can block is read at the new pace after its next reading.
         """
         self._interval, self._hidden = interval_seconds, hidden
+        for sampler in self._samplers:
+            sampler.adjust(interval_seconds)
+
+    def _start_samplers(self) -> None:
+        for sampler in self._samplers:
+            sampler.start()
 
     def _run(self) -> None:
-        pause = min(FIRST_INTERVAL_SECONDS, self._interval)
+        self._start_samplers()  # here, so that the training waits for one thread alone
+        longest = FIRST_INTERVAL_SECONDS
         while not self._stopped.is_set():
             began = self._clock.monotonic()
             reading = self.measure()
             if self.on_reading is not None:
                 self._tell(self.on_reading, reading)
             self._own_cpu_seconds = time.thread_time()
-            self._wait_until(began + pause)
-            pause = self._interval
+            self._wait(began, longest)
+            longest = math.inf
         for sampler in self._samplers:
             if not sampler.can_block:
                 sampler.close()
 
-    def _wait_until(self, due: float) -> None:
-        """Wait, with a tick now and then; a shorter interval that comes meanwhile counts."""
+    def _wait(self, began: float, longest: float) -> None:
+        """Wait for the interval, with a tick now and then; one that comes meanwhile counts.
+
+        Args:
+            began: When the last reading began, in monotonic seconds.
+            longest: Wait no more seconds than this.
+        """
         while not self._stopped.is_set():
-            rest = due - self._clock.monotonic()
+            rest = began + min(longest, self._interval) - self._clock.monotonic()
             self._stopped.wait(min(max(rest, 0.0), _TICK_SECONDS))
             if self.on_tick is not None:
                 self._tell(self.on_tick)
-            if rest <= min(_TICK_SECONDS, self._interval):
+            if rest <= _TICK_SECONDS:
                 return
 
     def _tell(self, listener: Callable[..., None], *what: Any) -> None:

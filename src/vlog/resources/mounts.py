@@ -8,9 +8,8 @@ from __future__ import annotations
 import os
 import re
 import stat
-from dataclasses import dataclass
 from pathlib import PurePosixPath
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from vlog.resources.source import Unavailable
 
@@ -22,8 +21,7 @@ Device = tuple[int, int]
 """The major and the minor number."""
 
 
-@dataclass(frozen=True, slots=True)
-class Mount:
+class Mount(NamedTuple):
     """One line of /proc/self/mountinfo.
 
     Attributes:

@@ -60,15 +60,20 @@ class Sampler:
         self._cpu_seconds = 0.0
         self.can_block = bool(getattr(source, "can_block", True))
         self._clock = clock
-        self._pace = max(interval_seconds, getattr(source, "pace_seconds", 0.0))
-        self._retry = max(self._pace, _RETRY_SECONDS)
-        self._patience = max(3 * self._pace, _SHORTEST_PATIENCE_SECONDS)
         self._latest = _NOTHING
         self._began: float | None = None  # when the reading began that is under way
         self._worked: float | None = None  # when it succeeded last
         self._due = -math.inf
         self._stopped = threading.Event()
         self._thread: threading.Thread | None = None
+        self.adjust(interval_seconds)
+
+    def adjust(self, interval_seconds: float) -> None:
+        """Read it at another pace from now on; its own thread, after its next reading."""
+        self._pace = max(interval_seconds, getattr(self.source, "pace_seconds", 0.0))
+        self._retry = max(self._pace, _RETRY_SECONDS)
+        self._patience = max(3 * self._pace, _SHORTEST_PATIENCE_SECONDS)
+        self._due = min(self._due, self._clock.monotonic() + self._pace)
 
     def start(self) -> None:
         """Start the thread, for a source that can block."""

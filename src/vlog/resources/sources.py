@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import sys
 from typing import TYPE_CHECKING
 
 from vlog.clock import Clock, SystemClock
 from vlog.resources.disk import Places
 from vlog.resources.files import ROOT
 from vlog.resources.gpu import Gpu
+
+if sys.platform == "linux":  # with the package: a run must not wait for it
+    from vlog.resources.linux import linux_sources
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -32,12 +36,12 @@ def default_sources(
         detailed: Whether to tell of each core, interface and control group.
         root: Where `/proc` and `/sys` are; without `/proc`, psutil is asked.
     """
-    # Each of the two needs what only its own systems have.
-    if (root / "proc/self/stat").exists():
-        from vlog.resources.linux import linux_sources as sources_of  # noqa: PLC0415
-    else:
-        from vlog.resources.portable import portable_sources as sources_of  # noqa: PLC0415
-
     clock = clock if clock is not None else SystemClock()
-    host = sources_of(places if places is not None else Places(), root, detailed=detailed)
+    places = places if places is not None else Places()
+    if sys.platform == "linux" and (root / "proc/self/stat").exists():
+        host = linux_sources(places, root, detailed=detailed)
+    else:
+        from vlog.resources.portable import portable_sources  # noqa: PLC0415 - it needs psutil
+
+        host = portable_sources(places, root, detailed=detailed)
     return [*host, Gpu(clock, interval_seconds, root)]

@@ -8,8 +8,7 @@ from __future__ import annotations
 
 import errno
 from collections import Counter
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from vlog.resources.files import ROOT, KeptFile
 from vlog.resources.source import Fields, Unavailable
@@ -21,8 +20,7 @@ _COLDEST, _HOTTEST = -50.0, 200.0  # degrees Celsius: beyond, nothing is connect
 _ASLEEP = (errno.ENODATA, errno.ENETDOWN, errno.EAGAIN)  # the device is off, and has none now
 
 
-@dataclass(frozen=True, slots=True)
-class Sensor:
+class Sensor(NamedTuple):
     """One sensor.
 
     Attributes:

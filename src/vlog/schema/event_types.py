@@ -17,6 +17,8 @@ class Severity(StrEnum):
 class EventType(StrEnum):
     """What happened: the `type` of an entry."""
 
+    __hash__ = str.__hash__  # that of an enum is written in Python, and asked for in each entry
+
     SYSTEM_INITIALIZATION = "system_initialization"
     TRAINING_INITIALIZATION = "training_initialization"
     TRAINING_START = "training_start"
@@ -42,6 +44,7 @@ class EventType(StrEnum):
     DATASET_READY = "dataset_ready"
     MODEL_LOADED = "model_loaded"
     VERBOSITY_CHANGED = "verbosity_changed"
+    OVERHEAD_BUDGET = "overhead_budget"
     LOG_RECORD = "log_record"
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from vlog.schema.event_types import EventType, Severity
@@ -20,6 +20,7 @@ from vlog.schema.fields import (
 from vlog.schema.resources import RESOURCE_USAGE
 from vlog.schema.sections import (
     ALERT,
+    BUDGET_PERCENT,
     ENVELOPE,
     METRICS,
     OVERHEAD,
@@ -29,6 +30,7 @@ from vlog.schema.sections import (
     RESOURCE_MISSING,
     RUN,
     STATISTICS,
+    STEP_OVERHEAD,
     TIMING,
     TRENDS,
 )
@@ -150,6 +152,7 @@ _EVENTS = (
             RESOURCE_MISSING,
             TRENDS,
             PHASES,
+            STEP_OVERHEAD,
         ),
     ),
     Event(
@@ -329,6 +332,18 @@ _EVENTS = (
             text("verbosity_now", "what it is from here on", required=True),
             count("steps", "for how many steps; absent for the rest of the run"),
             text("source", "python, command or steps are over"),
+        ),
+    ),
+    Event(
+        EventType.OVERHEAD_BUDGET,
+        LOW,
+        "To keep its budget vlog leaves something out, or writes it again.",
+        fields=(
+            text("change", "shed, restored, or exceeded if nothing is left to shed", required=True),
+            text("extra", "micro_batches, trends or resources; absent if exceeded"),
+            Field("shed", "array", "all that is left out now", required=True, values="string"),
+            amount("overhead_percent", "share of the step time that vlog took", required=True),
+            replace(BUDGET_PERCENT, required=True),
         ),
     ),
     Event(

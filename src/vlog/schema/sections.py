@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from vlog.schema.fields import HIGH, MEDIUM, Field, amount, count, percent, section, text
+from vlog.schema.fields import HIGH, MEDIUM, ULTRA, Field, amount, count, percent, section, text
 
 ENVELOPE = (
     text("timestamp", "ISO 8601 local time with microseconds and UTC offset", required=True),
@@ -121,15 +121,31 @@ STATISTICS = section(
     ),
     PHASES,
 )
+BUDGET_PERCENT = percent("budget_percent", "share of the step time that vlog may take; 0 for any")
+_TRAINING_THREAD = (
+    amount("training_thread_seconds", "time in vlog's hooks"),
+    amount("training_thread_percent", "its share of the duration"),
+)
 OVERHEAD = section(
     "overhead",
     "what vlog cost",
-    amount("training_thread_seconds", "time in vlog's hooks"),
-    Field("training_thread_percent", "number", "its share of the duration", minimum=0),
+    *_TRAINING_THREAD,
+    amount("per_step_seconds", "mean of `training_thread_seconds` over the steps of this run"),
     amount("monitor_cpu_seconds", "processor time of the threads that measure"),
+    amount("thread_cpu_seconds", "processor time of all threads of vlog's own, those included"),
     count("entries", "entries written before this one"),
     count("bytes_written", "to files of the run's own, all of its logs, before this entry"),
+    amount("bytes_per_step", "mean of `bytes_written` over the steps of this run"),
     count("failed", "reports to the error log: what raised, or could not be written"),
+    BUDGET_PERCENT,
+    count("shed_steps", "steps in which something was left out to keep the budget"),
+)
+STEP_OVERHEAD = section(
+    "overhead",
+    "what vlog cost since the last step's entry",
+    *_TRAINING_THREAD,
+    count("bytes_written", "to files of the run's own, all of its logs"),
+    tier=ULTRA,
 )
 ALERT = (
     text("alert", "name of the alert", required=True),

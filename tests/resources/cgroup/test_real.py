@@ -23,12 +23,12 @@ SLACK = 16 * MB  # between two readings; the kernel counts in batches
 
 # Does what it is told, a line each, and answers with a line of JSON.
 ANSWER = """
-import dataclasses, json, sys
+import json, sys
 from vlog.resources.cgroup.cpu import CgroupCpu
 from vlog.resources.cgroup.memory import CgroupMemory
 memory, cpu = CgroupMemory(), CgroupCpu()
 def limit(found):
-    return found and dataclasses.asdict(found)
+    return found and found._asdict()
 for line in sys.stdin:
     exec(json.loads(line))
     print(json.dumps([limit(memory.read({host})), limit(cpu.read(4096))]), flush=True)

@@ -11,8 +11,7 @@ https://docs.kernel.org/admin-guide/cgroup-v1/cpuacct.html
 from __future__ import annotations
 
 import time
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 from vlog.resources.cgroup.own import OwnGroups, kept, number_of, value_of
 from vlog.resources.files import ROOT, KeptFile
@@ -25,8 +24,7 @@ if TYPE_CHECKING:
     from vlog.resources.cgroup.tree import Group, Hierarchy
 
 
-@dataclass(frozen=True, slots=True)
-class CpuLimit:
+class CpuLimit(NamedTuple):
     """The smallest quota.
 
     Attributes:

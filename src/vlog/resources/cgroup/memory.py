@@ -11,7 +11,6 @@ https://docs.kernel.org/admin-guide/cgroup-v1/memory.html
 from __future__ import annotations
 
 import time
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, NamedTuple
 
 from vlog.resources.cgroup.own import OwnGroups, kept, number_of, value_of
@@ -27,8 +26,7 @@ if TYPE_CHECKING:
 _NO_LIMIT = 2**62
 
 
-@dataclass(frozen=True, slots=True)
-class MemoryLimit:
+class MemoryLimit(NamedTuple):
     """The limit that leaves the least.
 
     Attributes:
@@ -134,8 +132,7 @@ class _Level:
         return max(usage - cache, 0)
 
 
-@dataclass(frozen=True, slots=True)
-class _Files:
+class _Files(NamedTuple):
     levels: list[_Level]
     events: KeptFile | None
 

@@ -8,16 +8,14 @@ from __future__ import annotations
 
 import os
 import re
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
 
-@dataclass(frozen=True, slots=True)
-class Group:
+class Group(NamedTuple):
     """One control group.
 
     Attributes:
@@ -29,8 +27,7 @@ class Group:
     path: str
 
 
-@dataclass(frozen=True, slots=True)
-class Hierarchy:
+class Hierarchy(NamedTuple):
     """The groups that hold this process and have one controller.
 
     Attributes:
@@ -64,8 +61,7 @@ def find_hierarchy(
     return Hierarchy(version, max(found, key=len)) if found else None
 
 
-@dataclass(frozen=True, slots=True)
-class _Mount:
+class _Mount(NamedTuple):
     version: int
     controllers: list[bytes]
     top: bytes

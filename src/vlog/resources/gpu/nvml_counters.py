@@ -5,8 +5,7 @@ Source: https://docs.nvidia.com/deploy/nvml-api/group__nvmlFieldValueEnums.html
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from vlog.resources.gpu.nvml import error_of
 from vlog.resources.gpu.questions import REFUSED_SECONDS
@@ -24,8 +23,7 @@ _KIB_IN_MB = 1024
 _MEMBERS = ("dVal", "uiVal", "ulVal", "ullVal", "sllVal", "siVal", "usVal")
 
 
-@dataclass(frozen=True, slots=True)
-class FieldId:
+class FieldId(NamedTuple):
     """A field value of NVML's: its number, and what of the device it is about."""
 
     number: int
@@ -49,8 +47,7 @@ _LINK_COUNTERS = {
 def read_field_values(nvml: Nvml, handle: Any, wanted: dict[str, FieldId]) -> Fields:
     """Return what NVML says to each of `wanted`, in its own units, by their names."""
     fields = Fields()
-    asked = [(each.number, each.scope) for each in wanted.values()]
-    values = nvml.call("nvmlDeviceGetFieldValues", handle, asked)
+    values = nvml.call("nvmlDeviceGetFieldValues", handle, list(wanted.values()))
     for name, value in zip(wanted, values, strict=True):
         if value.nvmlReturn:
             what = f"field value {value.fieldId}"

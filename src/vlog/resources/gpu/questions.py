@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from vlog.resources.source import is_unavailable
 
@@ -15,8 +15,7 @@ if TYPE_CHECKING:
 REFUSED_SECONDS = 60.0  # until something is asked for again that the device has not got
 
 
-@dataclass(frozen=True, slots=True)
-class Question:
+class Question(NamedTuple):
     """What is asked of a device.
 
     Attributes:

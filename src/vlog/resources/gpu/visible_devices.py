@@ -8,15 +8,14 @@ Source: https://docs.nvidia.com/cuda/cuda-programming-guide/05-appendices/enviro
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
     from collections.abc import Container, Iterable, Sequence
 
 
-@dataclass(frozen=True, slots=True)
-class Part:
+class Part(NamedTuple):
     """A part of a device (MIG): what CUDA calls a device where there are any.
 
     Attributes:
@@ -51,8 +50,7 @@ class Card:
     parts: tuple[Part, ...] | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Target:
+class Target(NamedTuple):
     """A device, or a part of one, that this process may use.
 
     Attributes:
@@ -127,7 +125,7 @@ def match_uuids(uuids: Iterable[tuple[int, str]], targets: Sequence[Target]) -> 
         match = _match(cuda_index, bare_uuid(uuid), free)
         if match is not None:
             taken.add(match.uuid)
-            found.append(replace(match, cuda_index=cuda_index))
+            found.append(match._replace(cuda_index=cuda_index))
     return found
 
 
@@ -150,7 +148,7 @@ def bare_uuid(uuid: str) -> str:
 
 
 def _numbered(targets: list[Target]) -> list[Target]:
-    return [replace(target, cuda_index=place) for place, target in enumerate(targets)]
+    return [target._replace(cuda_index=place) for place, target in enumerate(targets)]
 
 
 def _has_parts(targets: list[Target]) -> bool:
