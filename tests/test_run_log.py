@@ -23,14 +23,15 @@ LEADING = [
 @pytest.fixture
 def log(clock, make_output):
     verbosity = CurrentVerbosity(Verbosity.HIGH)
+    budget = OverheadBudget(0, verbosity)
     return RunLog(
         make_output("log.jsonl", console=False),
         "the-run",
         verbosity,
         clock,
         monitor=SimpleNamespace(latest=None),
-        trends=Trends(verbosity),
-        budget=OverheadBudget(0, verbosity),
+        trends=Trends(verbosity, budget),
+        budget=budget,
     )
 
 
