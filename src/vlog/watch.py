@@ -76,17 +76,22 @@ class Watch:
     def see_step(self, cost: StepCost) -> None:
         """Hold the time of a step against the steps before it, and the room on the disk.
 
-        Short steps are looked at some at a time, which costs each of them less.
+        The pace of short steps is looked at some at a time, which costs each of them less.
         """
+        if self._reading is not None:
+            self._see_room()
         steps, now = self._steps, self._clock.monotonic()
         steps.append((cost, now))
         if len(steps) < _MOST_STEPS and now - steps[0][1] + cost.seconds < _LONGEST_WAIT_SECONDS:
             return
         self._steps = []
-        reading, self._reading = self._reading, None  # once each
-        self._latest = reading or self._latest
         for each, at in steps:
             self._see_pace(each, at)
+
+    def _see_room(self) -> None:
+        """Look at the room on the disk, by a reading that no step has seen."""
+        reading, self._reading = self._reading, None  # once each
+        self._latest = reading or self._latest
         if reading is None or self._checkpoint_gb is None:
             return
         # A step has just ended: no checkpoint was being written since the last one was done.
