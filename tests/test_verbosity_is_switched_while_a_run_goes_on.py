@@ -59,6 +59,21 @@ class TestFromPython:
         assert [1, 2, 3] == steps_of(entries_of())
         assert [("high", "low", "python")] == changes_of(entries_of())
 
+    def test_a_step_that_waits_for_its_log_then_is_written_whole(self):
+        callback = vlog.VerboseLoggingCallback("low", "log.jsonl", sources=[])
+
+        class Switch(TrainerCallback):
+            def on_step_end(self, args, state, control, **kwargs):
+                if state.global_step == 2:
+                    callback.set_verbosity("high")
+
+        make_trainer([callback, Switch()], logging_steps=1).train()
+
+        first, *_ = of_type(entries_of(), "training_step_complete")
+        assert (2, True) == (first["step"], first["timing"]["step_time_seconds"] > 0)
+        assert 33.3333 == first["progress"]["progress_percent"]
+        assert vlog.validate("log.jsonl").is_valid
+
     def test_a_second_request_takes_the_place_of_the_first(self):
         with vlog.training_run(9, "low", "log.jsonl", sources=[]) as run:
             for step in run.steps():

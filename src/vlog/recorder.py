@@ -365,6 +365,7 @@ class Recorder:
             self.is_ended = True
         try:
             self.release()
+            self._watch.see_waiting_steps()
         finally:  # whatever goes wrong: the run has an end, and lets go
             try:
                 self._write_end(kind, message, fields)

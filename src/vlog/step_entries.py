@@ -207,6 +207,9 @@ class StepEntries:
             self._log.write(EventType.OVERHEAD_BUDGET, change.message, change.fields())
 
     def _write(self, step: int, held: dict[str, Any], metrics: dict[str, Any]) -> None:
+        if "timing" not in held:  # the verbosity was switched after the step
+            held["timing"] = self._progress.timing(step, self._verbosity.value)
+            held["progress"] = self._progress.fields(step)
         loss = ""
         if "loss" in metrics:
             loss = f" - Loss: {number_text(metrics['loss'])}"

@@ -82,12 +82,14 @@ class PhaseLedger:
 
     def pass_by(self, phase: str) -> None:
         """Do what `enter`, `mark` and `leave` do where vlog has nothing else to do."""
-        if self._entered is None:
-            now = self._monotonic()
-            self.totals[phase] += now - self._last
-            self._last = now
-        else:
+        if self._entered is not None:
             self.mark(phase)
+            return
+        now = self._monotonic()
+        self.totals[phase] += now - self._last
+        self._last = left = self._monotonic()
+        self.totals[LOGGING] += left - now
+        self.overhead_seconds += left - now
 
     def leave(self) -> None:
         """Say that the time since vlog was entered, or since the last mark, was its own."""

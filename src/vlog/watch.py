@@ -84,7 +84,11 @@ class Watch:
         steps.append((cost, now))
         if len(steps) < _MOST_STEPS and now - steps[0][1] + cost.seconds < _LONGEST_WAIT_SECONDS:
             return
-        self._steps = []
+        self.see_waiting_steps()
+
+    def see_waiting_steps(self) -> None:
+        """Look at the steps that wait for others, when the run ends."""
+        steps, self._steps = self._steps, []
         for each, at in steps:
             self._see_pace(each, at)
 

@@ -1,5 +1,6 @@
 """Batches that are alike are described once, and never by what held for another one."""
 
+import numpy as np
 import pytest
 import torch
 
@@ -64,3 +65,14 @@ class TestBatchStructures:
         assert "int64" in str(first.values)
         assert {"badge_number": "<redacted>"} != first.values
         assert "int64" not in str(second.values)
+
+    def test_describe_what_cannot_be_compared(self, structures):
+        class Odd:
+            shape = np.array([2, 3])  # whose truth is ambiguous
+            dtype = "f"
+
+        for _ in range(2):
+            assert {"type": "list", "length": 1} | {"items": ODD} == structures.of([Odd()]).values
+
+
+ODD = {"shape": [2, 3], "dtype": "f"}

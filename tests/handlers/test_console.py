@@ -114,6 +114,15 @@ class TestRecords:
             "ERROR worse",
         ] == lines_of(stream)
 
+    def test_of_ours_need_no_record_unless_they_are_shown_or_somebody_looks(self, console):
+        assert console.take(entry("info", "INFO", "high"))
+        assert not console.take(entry("milestone", "INFO", "low"))
+        assert not console.take(entry("bad", "WARNING", "high"))
+
+        console.addFilter(lambda _record: True)
+        assert not console.take(entry("info", "INFO", "high"))
+        assert not type("Mine", (ConsoleHandler,), {})().take(entry("info", "INFO", "high"))
+
     def test_have_the_time_of_day(self, console, stream):
         record = make_record("vlog", entry("now"))
         console.handle(record)

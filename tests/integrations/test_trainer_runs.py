@@ -288,3 +288,36 @@ class TestMemoryAlert:
             ("alert_resolved", "high_memory_usage", 40.0),
         ]
         assert run.of_type("resource_warning")[0]["level"] == "WARNING"
+
+
+class TestHooksOfASubclass:
+    def test_may_hand_their_arguments_on_by_place(self):
+        class Mine(VerboseLoggingCallback):
+            def on_log(self, args, state, control, logs=None, **kwargs):
+                super().on_log(args, state, control, logs, **kwargs)
+
+            def on_pre_optimizer_step(self, args, state, control, model=None, **kwargs):
+                super().on_pre_optimizer_step(args, state, control, model, **kwargs)
+
+            def on_step_begin(self, args, state, control, model=None, **kwargs):
+                super().on_step_begin(args, state, control, model, **kwargs)
+
+        make_trainer([Mine("medium", "log.jsonl", sources=[])], logging_steps=1).train()
+
+        steps = of_type(entries_of(), "training_step_complete")
+        assert all("loss" in step["metrics"] for step in steps)
+        assert steps
+
+    def test_that_are_called_with_too_little_raise_nothing(self):
+        callback = VerboseLoggingCallback("medium", "log.jsonl", sources=[])
+
+        class Wrong(TrainerCallback):
+            def on_step_end(self, args, state, control, **kwargs):
+                callback.on_log(args)
+                callback.on_step_begin()
+                callback.on_pre_optimizer_step()
+
+        make_trainer([callback, Wrong()]).train()
+
+        assert "training_complete" == entries_of()[-1]["type"]
+        assert "on_log failed" in Path("verbose_logging_errors.log").read_text()

@@ -1,7 +1,9 @@
 """What a caller gave becomes JSON without secrets; what is ours is not looked at."""
 
 import math
+from enum import StrEnum
 
+import numpy as np
 import pytest
 import torch
 
@@ -100,6 +102,15 @@ class TestNumbersUnderKnownNames:
             entry = clean_values(None, "entry", {"metrics": {"loss": value}})
 
             assert {"loss": expected} == entry["metrics"]
+
+    def test_are_looked_at_where_a_name_only_equals_a_known_one(self):
+        class Metric(StrEnum):
+            LOSS = "loss"
+
+        for name in ("loss", Metric.LOSS, np.str_("loss")):
+            entry = clean_values(None, "entry", {"metrics": {name: 0.5}})
+
+            assert b'{"metrics":{"loss":0.5}}\n' == encode(entry)
 
     def test_are_hidden_once_the_user_names_them(self):
         for expected in (4, "<redacted>"):

@@ -24,11 +24,18 @@ class BatchStructures:
     def of(self, batch: Any) -> Encoded:
         """Return types, shapes and lengths in place of values, ready to be written."""
         rules, outline = rules_in_force(), _outline_of(batch)
-        if outline is None or rules is not self._rules or outline != self._outline:
+        if rules is not self._rules or not _is_same(outline, self._outline):
             structure, _ = normalize(describe_structure(batch), "batch")
             self._last = Encoded(redact(structure, "batch"))
             self._outline, self._rules = outline, rules
         return self._last
+
+
+def _is_same(outline: object, other: object) -> bool:
+    try:
+        return outline is not None and outline == other
+    except Exception:  # noqa: BLE001 - a shape or dtype of somebody's own
+        return False
 
 
 def _outline_of(batch: Any) -> object:

@@ -98,6 +98,8 @@ class ConsoleHandler(logging.Handler):
 
     def take(self, entry: dict[str, Any]) -> bool:
         """Return whether nothing of `entry` is to be shown, so that it needs no record."""
+        if self.filters or type(self) is not ConsoleHandler:
+            return False  # somebody's own may look at the record
         return not _is_for_people(entry, is_severe=entry["level"] in _SEVERE)
 
     def emit(self, record: logging.LogRecord) -> None:

@@ -60,6 +60,7 @@ _LATE = (
     "exceptions that the caller catches: the callback was added after the Trainer was "
     "constructed; pass it in `callbacks=[...]`"
 )
+_ARGUMENTS = 3  # of every hook: the training's arguments, its state and its control
 _NOT_COPIED = ("clock", "sources")
 _UNWRAPPED = "exceptions that the caller catches, batches, hidden losses: wrap_trainer is off"
 
@@ -70,16 +71,16 @@ def _handed_on(name: str) -> Callable[..., None]:
     It is guarded as `vlog.integrations.guard` does, with fewer calls: a step has many hooks.
     """
 
-    def hook(
-        self: VerboseLoggingCallback, args: Any, state: Any, control: Any, **more: Any
-    ) -> None:
+    def hook(self: VerboseLoggingCallback, *given: Any, **more: Any) -> None:
         run, ledger = self._run, self.ledger
         if run is None or ledger is None:
             return
         with deferred_signals:
             has_entered = ledger.enter()
             try:
-                getattr(run, name)(args, state, control, more)
+                if len(given) > _ARGUMENTS:  # a subclass may hand the logs on by place
+                    more.setdefault("logs", given[_ARGUMENTS])
+                getattr(run, name)(*given[:_ARGUMENTS], more)
             except Exception as error:  # noqa: BLE001 - the boundary to the training
                 self.report_fault(f"on_{name} failed", error)
             finally:
@@ -271,21 +272,19 @@ class VerboseLoggingCallback(TrainerCallback):  # type: ignore[misc]  # untyped 
     on_epoch_begin = _handed_on("epoch_begin")
     _step_begins = _handed_on("step_begin")
 
-    def on_step_begin(self, args: Any, state: Any, control: Any, **_more: Any) -> None:
+    def on_step_begin(self, *given: Any, **_more: Any) -> None:
         """Mark the wait for data, and write what waits, and `step_begin`."""
         run, ledger = self._run, self.ledger
         if run is None or ledger is None:
             return
         if run.recorder.has_to_write:
-            self._step_begins(args, state, control)
+            self._step_begins(*given)
         else:
             ledger.pass_by(run.ends_wait())
 
     on_substep_end = _passed_by(FORWARD_BACKWARD, "Mark a micro-batch.")
 
-    def on_pre_optimizer_step(
-        self, args: Any, state: Any, control: Any, *, optimizer: Any = None, **_more: Any
-    ) -> None:
+    def on_pre_optimizer_step(self, *_given: Any, optimizer: Any = None, **_more: Any) -> None:
         """Mark the micro-batches and read the rate that this step learns with."""
         if self._run is None or self.ledger is None:
             return

@@ -68,6 +68,6 @@ def _is_plain(values: dict[Any, Any], known_names: Container[Any]) -> bool:
                 return False
         elif kind is not int or not _SMALLEST <= value <= _LARGEST:
             return False
-        if name not in known_names:
+        if type(name) is not str or name not in known_names:
             return False
     return True
