@@ -15,7 +15,6 @@ import os
 import tempfile
 from collections import deque
 from contextlib import ExitStack, contextmanager
-from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -30,8 +29,18 @@ from entry_chains import (
     real_entry,
     run_at,
 )
-from pairs import Figures, TrainingStep, figures, machine_text, measure, nothing, number, repeated
-from tables import write_table
+from pairs import (
+    Figures,
+    TrainingStep,
+    figures,
+    machine_text,
+    measure,
+    nothing,
+    number,
+    repeated,
+    version_text,
+)
+from tables import publish
 
 from vlog.schema import EventType
 from vlog.verbosity import Verbosity
@@ -206,19 +215,12 @@ def tables(seconds: float) -> str:
     hot, cold = (found[FLOOR].calls for found in (comparison.hot, comparison.cold))
     measured = (
         "One entry of a real ultra step, from the call to bytes in the kernel, on "
-        f"{machine_text()}; {', '.join(map(_version_text, PACKAGES))}.\n"
+        f"{machine_text()}; {', '.join(map(version_text, PACKAGES))}.\n"
         f"{hot:,} hot and {cold:,} cold calls of each; ratios are medians over rounds in random "
         "order, with their 95 % interval; cold is after a training step and a walk over 32 MiB. "
         "The monitor stands still, and vlog alone redacts."
     )
     return "\n".join([measured, "", *comparison.tables(), "", *left_out])
-
-
-def _version_text(package: str) -> str:
-    try:
-        return f"{package} {version(package)}"
-    except PackageNotFoundError:
-        return f"no {package}"
 
 
 def main() -> None:
@@ -228,9 +230,7 @@ def main() -> None:
     parser.add_argument("--write", type=Path, help="the Markdown file whose tables to replace")
     options = parser.parse_args()
     text = tables(1.0 if options.quick else options.seconds)
-    print(text)
-    if options.write is not None:
-        write_table(options.write, "entry_cost", text)
+    publish(text, "entry_cost", options.write)
 
 
 if __name__ == "__main__":

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import torch
 import transformers
-from tables import write_table
+from tables import publish
 from transformers import LlamaConfig, LlamaForCausalLM, Trainer, TrainingArguments
 
 import vlog
@@ -99,9 +99,7 @@ def main() -> None:
         os.chdir(folder)
         text = table()
         os.chdir(home)
-    print(text)
-    if target is not None:
-        write_table(target, "log_size", text)
+    publish(text, "log_size", target)
 
 
 if __name__ == "__main__":

@@ -22,7 +22,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import torch
 from blocks import confidence
-from tables import write_table
+from tables import publish
 
 from vlog.clock import SystemClock
 from vlog.resources import Monitor, Places, default_sources
@@ -150,9 +150,7 @@ def main() -> None:
     parser.add_argument("--write", type=Path, help="the Markdown file whose table to replace")
     options = parser.parse_args()
     text = table(options.rounds, options.rate)
-    print(text)
-    if options.write is not None:
-        write_table(options.write, "monitor_cost", text)
+    publish(text, "monitor_cost", options.write)
 
 
 if __name__ == "__main__":

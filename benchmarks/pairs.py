@@ -14,6 +14,7 @@ import statistics
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from importlib.metadata import PackageNotFoundError, version
 from itertools import repeat
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeAlias
@@ -218,6 +219,14 @@ def _clock_ns() -> float:
         began = time.perf_counter_ns()
         times.append(time.perf_counter_ns() - began)
     return statistics.median(times)
+
+
+def version_text(package: str) -> str:
+    """Return a package with its version, in words."""
+    try:
+        return f"{package} {version(package)}"
+    except PackageNotFoundError:
+        return f"no {package}"
 
 
 def machine_text() -> str:

@@ -14,7 +14,6 @@ import sys
 import tempfile
 import time
 from contextlib import ExitStack
-from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -30,9 +29,10 @@ from pairs import (
     measure,
     nothing,
     number,
+    version_text,
 )
 from peer_loggers import BASE, LOGGERS, METRICS, SLEEPING_GUIDE, TIMES_ALONE, Facts
-from tables import write_table
+from tables import publish
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable
@@ -191,7 +191,7 @@ def table(seconds: float, steps_elsewhere: int, names: Iterable[str]) -> str:
         few.measure(0.4 * seconds, steps_elsewhere, known=whole.elsewhere_us)
     measured = (
         f"Cost of logging one step to the thread that trains, on {machine_text()}; "
-        f"{', '.join(map(_version_text, PACKAGES))}.\n"
+        f"{', '.join(map(version_text, PACKAGES))}.\n"
         f"The peers are given the {len(facts)} numbers of an ultra entry ready made, then its "
         f"{len(METRICS)} metrics alone; vlog measures, computes and writes all of them in both. "
         "Ratios are medians over rounds in random order, with their 95 % interval; cold is around "
@@ -216,13 +216,6 @@ def _row(name: str, whole: Column, few: Column) -> str:
     return f"| {name} | {whole.cells(name)} | {few.cells(name)} | {last} |"
 
 
-def _version_text(package: str) -> str:
-    try:
-        return f"{package} {version(package)}"
-    except PackageNotFoundError:
-        return f"no {package}"
-
-
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--seconds", type=float, default=150.0, help="time to measure for")
@@ -238,9 +231,7 @@ def main() -> None:
     names = [BASE, *(name for name in names if name != BASE)]
     seconds, steps_elsewhere = (1.0, 0) if options.quick else (options.seconds, STEPS_ELSEWHERE)
     text = table(seconds, steps_elsewhere, names)
-    print(text)
-    if options.write is not None:
-        write_table(options.write, "peers", text)
+    publish(text, "peers", options.write)
 
 
 if __name__ == "__main__":

@@ -24,7 +24,7 @@ from typing import TYPE_CHECKING
 import msgspec
 import orjson
 import zstandard
-from tables import write_table
+from tables import publish
 
 import vlog
 from vlog.segments import open_segment
@@ -298,9 +298,7 @@ def main() -> None:
         train(Path(options.record[0]), int(options.record[1]))
         return
     text = table(0.05, 1) if options.quick else table(options.gb, options.rounds)
-    print(text)
-    if options.write is not None:
-        write_table(options.write, "readers", text)
+    publish(text, "readers", options.write)
 
 
 if __name__ == "__main__":

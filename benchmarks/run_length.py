@@ -30,7 +30,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from blocks import confidence
-from tables import write_table
+from tables import publish
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -328,9 +328,7 @@ def main() -> None:
     lines = length_table(lengths, ("loop",) if options.quick else ("loop", "hooks"))
     lines += process_table(*((2, 100) if options.quick else (12, 1_000)))
     text = "\n".join(lines)
-    print(text)
-    if options.write is not None:
-        write_table(options.write, "run_length", text)
+    publish(text, "run_length", options.write)
 
 
 if __name__ == "__main__":

@@ -36,7 +36,7 @@ import transformers
 from blocks import KINDS, Blocks, Meter, estimate
 from loops import LOOPS, MeteredOptimizer, loop_steps
 from pairs import machine_text
-from tables import write_table
+from tables import publish
 from transformers import LlamaConfig, LlamaForCausalLM, Trainer, TrainingArguments
 
 import vlog
@@ -306,9 +306,7 @@ def main() -> None:
     if not wanted:
         lines += budget_table(0.5 if options.quick else BUDGET_SECONDS)
     text = "\n".join(lines)
-    print(text)
-    if options.write is not None:
-        write_table(options.write, "slowdown", text)
+    publish(text, "slowdown", options.write)
 
 
 if __name__ == "__main__":

@@ -25,7 +25,7 @@ from pathlib import Path
 from typing import Any
 
 from blocks import Meter, confidence
-from tables import write_table
+from tables import publish
 
 STEPS = 40
 SETTLED = 10  # steps after which one is as any other
@@ -167,9 +167,7 @@ def main() -> None:
         print(json.dumps(start_of_training()))
         return
     text = table(1 if options.quick else options.rounds)
-    print(text)
-    if options.write is not None:
-        write_table(options.write, "startup", text)
+    publish(text, "startup", options.write)
 
 
 if __name__ == "__main__":

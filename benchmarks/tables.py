@@ -20,3 +20,10 @@ def write_table(target: Path, name: str, text: str) -> None:
     if not (found and closed):
         raise ValueError(f"{target} has no marks {start} and {end}. Add them where the table goes.")
     target.write_text(f"{before}{start}\n{text}\n{end}{after}", encoding="utf-8")
+
+
+def publish(text: str, name: str, target: Path | None) -> None:
+    """Print a table, and put it in its place in `target` if there is one; see `write_table`."""
+    print(text)
+    if target is not None:
+        write_table(target, name, text)

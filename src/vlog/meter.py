@@ -58,8 +58,7 @@ class Meter:
         written = self._output.bytes_written
         seconds, spent = now - self._entry_at, overhead - self._entry_overhead
         fields = {
-            "training_thread_seconds": round(spent, 6),
-            "training_thread_percent": round(100 * spent / seconds, 4) if seconds else 0.0,
+            **_of_training_thread(spent, seconds),
             "bytes_written": written - self._entry_bytes,
         }
         self._entry_at, self._entry_overhead, self._entry_bytes = now, overhead, written
@@ -79,8 +78,7 @@ class Meter:
         cpu = monitor + threads.cpu_seconds() - self._cpu_before
         means = {"per_step_seconds": spent, "bytes_per_step": written}
         return {
-            "training_thread_seconds": round(spent, 6),
-            "training_thread_percent": round(100 * spent / duration, 4) if duration else 0.0,
+            **_of_training_thread(spent, duration),
             **({name: round(each / steps, 9) for name, each in means.items()} if steps else {}),
             "monitor_cpu_seconds": round(monitor, 6),
             "thread_cpu_seconds": round(cpu, 6),
@@ -90,3 +88,10 @@ class Meter:
             "budget_percent": self._budget.percent,
             "shed_steps": self._budget.shed_steps,
         }
+
+
+def _of_training_thread(spent: float, seconds: float) -> dict[str, float]:
+    return {
+        "training_thread_seconds": round(spent, 6),
+        "training_thread_percent": round(100 * spent / seconds, 4) if seconds else 0.0,
+    }

@@ -127,8 +127,6 @@ class Progress:
         return timing
 
     def _eta_seconds(self, step: int) -> float | None:
-        if self._schedule.total_steps is None:
-            return None
         logging = self._ledger.totals[LOGGING] / self.steps
         return eta_seconds(
             self._schedule,
@@ -181,7 +179,7 @@ class Progress:
         return {
             "progress_percent": round(min(step / total, 1.0) * 1e6) / 1e4,
             "total_steps": total,
-            "remaining_steps": max(total - step, 0),
+            "remaining_steps": self._schedule.remaining_steps(step),
         }
 
     @property

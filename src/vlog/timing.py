@@ -207,10 +207,7 @@ class Window:
     @property
     def std(self) -> float:
         """The population standard deviation; 0.0 of an empty window."""
-        if not self._values:
-            return 0.0
-        variance = self._sum_of_squares / len(self._values) - self.mean**2
-        return math.sqrt(max(variance, 0.0))
+        return self.spread()[1] if self._values else 0.0
 
     @property
     def min(self) -> float:
@@ -354,9 +351,10 @@ def eta_seconds(
         seconds_per_evaluation: Mean of those seen; 0.0 before the first one.
         seconds_per_save: Mean of those seen; 0.0 before the first one.
     """
-    if schedule.total_steps is None:
+    remaining = schedule.remaining_steps(step)
+    if remaining is None:
         return None
-    seconds = max(schedule.total_steps - step, 0) * seconds_per_step
+    seconds = remaining * seconds_per_step
     if schedule.evaluate_every:
         seconds += schedule.remaining_evaluations(step) * seconds_per_evaluation
     if schedule.save_every:

@@ -194,10 +194,8 @@ class LoopCourse:
 
     def _describe_batch(self, step: OpenStep, batch: Any) -> None:
         counts = count_batch(batch)
-        if "samples" in counts:
-            step.samples += counts["samples"]
-        if "tokens" in counts:
-            step.tokens += counts["tokens"]
+        step.samples += counts.get("samples", 0)
+        step.tokens += counts.get("tokens", 0)
         step.batch = dict(counts)
         is_first = not self._has_batch and batch is not None
         if is_first or (batch is not None and self._recorder.writes(EventType.MICRO_BATCH)):

@@ -16,7 +16,6 @@ from vlog.handlers.error_log import tell_stderr
 from vlog.integrations.guard import guarded
 from vlog.integrations.loop_course import LoopCourse
 from vlog.integrations.loop_facts import watch_optimizer
-from vlog.interrupts import deferred_signals
 from vlog.redaction import redact_text
 from vlog.schema import EventType
 from vlog.timing import FINALIZE, LOGGING
@@ -32,28 +31,16 @@ if TYPE_CHECKING:
 
 
 def _handed_on(name: str) -> Callable[..., None]:
-    """Return a method that hands what it is told to the course, while the run is open.
-
-    It is guarded as `vlog.integrations.guard` does, with fewer calls: a step has many of them.
-    """
+    """Return a method that hands what it is told to the course, while the run is open."""
 
     def tell(self: LoopRun, *args: Any) -> None:
-        ledger = self.ledger
-        with deferred_signals:
-            has_entered = ledger.enter()
-            try:
-                if self.begins_or_is_open(name):
-                    with self.lock:
-                        getattr(self.course, name)(*args)
-            except Exception as error:  # noqa: BLE001 - the boundary to the training
-                self.report_fault(f"{name} failed", error)
-            finally:
-                if has_entered:
-                    ledger.leave()
+        if self.begins_or_is_open(name):
+            with self.lock:
+                getattr(self.course, name)(*args)
 
     tell.__name__ = name
     tell.__doc__ = getattr(LoopCourse, name).__doc__
-    return tell
+    return guarded(tell)
 
 
 class LoopRun:
@@ -112,7 +99,7 @@ class LoopRun:
         """
         if not self._has_started:
             self.start()
-        if not self.recorder.is_ended and os.getpid() == self._pid:
+        if self.is_open:
             return True
         if self.recorder.is_ended:
             self._recording.output.report(f"{what} is not recorded: the run is over")

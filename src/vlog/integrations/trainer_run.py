@@ -116,10 +116,8 @@ class TrainerRun:
         counts = count_batch(inputs)
         if self._first_batch is None:
             self._first_batch = {"batch": self._structures.of(inputs)}
-        if "samples" in counts:
-            self._samples += counts["samples"]
-        if "tokens" in counts:
-            self._tokens += counts["tokens"]
+        self._samples += counts.get("samples", 0)
+        self._tokens += counts.get("tokens", 0)
         recorder = self.recorder
         self._losses.observe(recorder.step + 1, loss)
         if recorder.writes(EventType.MICRO_BATCH):

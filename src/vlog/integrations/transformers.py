@@ -35,7 +35,6 @@ from vlog.integrations.trainer_facts import checkpoint_path
 from vlog.integrations.trainer_probe import find_trainer, wrap_trainer
 from vlog.integrations.trainer_progress import TrainerProgress
 from vlog.integrations.trainer_run import TrainerRun
-from vlog.interrupts import deferred_signals
 from vlog.options import DEFAULT_VERBOSITY, Options, Recording
 from vlog.output import DEFAULT_LOG_FILE
 from vlog.own_entry import own_entry
@@ -66,30 +65,18 @@ _UNWRAPPED = "exceptions that the caller catches, batches, hidden losses: wrap_t
 
 
 def _handed_on(name: str) -> Callable[..., None]:
-    """Return the hook `on_<name>`, which hands what it is told to the run, if one is open.
-
-    It is guarded as `vlog.integrations.guard` does, with fewer calls: a step has many hooks.
-    """
+    """Return the hook `on_<name>`, which hands what it is told to the run, if one is open."""
 
     def hook(self: VerboseLoggingCallback, *given: Any, **more: Any) -> None:
-        run, ledger = self._run, self.ledger
-        if run is None or ledger is None:
+        if self._run is None:
             return
-        with deferred_signals:
-            has_entered = ledger.enter()
-            try:
-                if len(given) > _ARGUMENTS:  # a subclass may hand the logs on by place
-                    more.setdefault("logs", given[_ARGUMENTS])
-                getattr(run, name)(*given[:_ARGUMENTS], more)
-            except Exception as error:  # noqa: BLE001 - the boundary to the training
-                self.report_fault(f"on_{name} failed", error)
-            finally:
-                if has_entered:
-                    ledger.leave()
+        if len(given) > _ARGUMENTS:  # a subclass may hand the logs on by place
+            more.setdefault("logs", given[_ARGUMENTS])
+        getattr(self._run, name)(*given[:_ARGUMENTS], more)
 
     hook.__name__ = f"on_{name}"
     hook.__doc__ = getattr(TrainerRun, name).__doc__
-    return hook
+    return guarded(hook)
 
 
 def _passed_by(phase: str, doc: str) -> Callable[..., None]:
