@@ -131,7 +131,9 @@ def tell_stderr(text: str) -> None:
     stream = sys.stderr
     try:
         if stream is not None and not _is_held(stream):
-            print(visible_lines(redact_text(text))[:_LONGEST], file=stream, flush=True)
+            # By one write: `print` does two, and a line of the console may come in between.
+            stream.write(f"{visible_lines(redact_text(text))[:_LONGEST]}\n")
+            stream.flush()
     except Exception:  # noqa: BLE001 - there is nobody left to tell
         return
 
