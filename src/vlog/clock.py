@@ -8,6 +8,7 @@ from __future__ import annotations
 import math
 import time
 from datetime import datetime
+from functools import lru_cache
 from typing import Protocol
 
 
@@ -30,33 +31,9 @@ class SystemClock:
     monotonic = staticmethod(time.perf_counter)
 
 
-_MICROS = len("1970-01-01T00:00:00.")
-_NEARLY_ONE = 1 - 5e-7  # what is more is rounded to the next second
-
-
-class TimestampWriter:
-    """Write times as text, the quicker the more of them fall into one second."""
-
-    def __init__(self) -> None:
-        self._second = 0, "", ""
-        self._look_at(0)
-
-    def __call__(self, seconds: float) -> str:
-        """Return the time; see `iso_timestamp`."""
-        whole, head, tail = self._second
-        part = seconds - whole
-        if not 0 <= part < _NEARLY_ONE:
-            whole, head, tail = self._look_at(math.floor(seconds + 5e-7))
-            part = max(seconds - whole, 0.0)
-        return f"{head}{int(part * 1e6 + 0.5):06d}{tail}"
-
-    def _look_at(self, whole: int) -> tuple[int, str, str]:
-        text = datetime.fromtimestamp(whole).astimezone().isoformat(timespec="microseconds")
-        self._second = found = whole, text[:_MICROS], text[_MICROS + 6 :]
-        return found
-
-
-_write = TimestampWriter()
+_QUARTER_SECONDS = 900  # local time differs from UTC by a multiple of it, and changes at one
+_QUARTERS = 64  # that are kept: the time that entries come, and the times at which runs may end
+_HOUR, _MICROS = len("1970-01-01T00:"), len("1970-01-01T00:00:00.000000")
 
 
 def iso_timestamp(seconds: float) -> str:
@@ -68,4 +45,32 @@ def iso_timestamp(seconds: float) -> str:
     >>> len(iso_timestamp(0.5)) == len("1970-01-01T00:00:00.500000+00:00")
     True
     """
-    return _write(seconds)
+    whole = math.floor(seconds + 5e-7)
+    micros = int((seconds - whole) * 1e6 + 0.5) if seconds > whole else 0
+    number, second = divmod(whole, _QUARTER_SECONDS)
+    quarter = _quarter(number, time.tzname)
+    if quarter is None:
+        text = datetime.fromtimestamp(whole).astimezone().isoformat(timespec="microseconds")
+        return f"{text[: _MICROS - 6]}{micros:06d}{text[_MICROS:]}"
+    head, minute, tail = quarter
+    return f"{head}{minute + second // 60:02d}:{second % 60:02d}.{micros:06d}{tail}"
+
+
+@lru_cache(_QUARTERS)
+def _quarter(number: int, _zone: tuple[str, str]) -> tuple[str, int, str] | None:
+    """Return what stands before the minutes of a quarter of an hour, its first, and the offset.
+
+    None if its minutes are not those of local time, as in some places long ago.
+
+    Args:
+        number: Of the quarter, since the epoch.
+        _zone: The names of the local time, which an app may change.
+    """
+    first, last = (
+        datetime.fromtimestamp(number * _QUARTER_SECONDS + each).astimezone()
+        for each in (0, _QUARTER_SECONDS - 1)
+    )
+    if first.utcoffset() != last.utcoffset() or (first.minute % 15, first.second) != (0, 0):
+        return None
+    text = first.isoformat(timespec="microseconds")
+    return text[:_HOUR], first.minute, text[_MICROS:]

@@ -6,7 +6,7 @@ import math
 from typing import Any
 
 from vlog.alerts import StepCost
-from vlog.clock import Clock, TimestampWriter
+from vlog.clock import Clock, iso_timestamp
 from vlog.decimals import rounded
 from vlog.timing import (
     LOGGING,
@@ -38,7 +38,6 @@ class Progress:
 
     def __init__(self, clock: Clock, ledger: PhaseLedger) -> None:
         self._clock = clock
-        self._timestamp = TimestampWriter()
         self._ledger = ledger
         self._schedule = Schedule()
         self._started: float | None = None
@@ -123,7 +122,7 @@ class Progress:
             numbers["optimizer_seconds"] = optimize
         timing: dict[str, Any] = rounded(numbers)
         if eta is not None and eta < _LONGEST_ETA_SECONDS:
-            timing["estimated_completion"] = self._timestamp(self._clock.wall() + eta)
+            timing["estimated_completion"] = iso_timestamp(self._clock.wall() + eta)
         return timing
 
     def _eta_seconds(self, step: int) -> float | None:

@@ -6,7 +6,7 @@ import os
 import threading
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from vlog.clock import Clock, SystemClock, TimestampWriter, iso_timestamp
+from vlog.clock import Clock, SystemClock, iso_timestamp
 from vlog.gap import Gap, origin_of, reason_of
 from vlog.processors import AddResources, AddTrends, clean_values
 from vlog.record import number_of
@@ -93,7 +93,6 @@ class RunLog:
         self._said: list[_Draft] = []  # records, in the midst of an entry
         self._verbosity = verbosity
         self._wall = clock.wall
-        self._timestamp = TimestampWriter()
         self._logger = output.logger
         self._pid = os.getpid()
         self.context = {"run_id": run_id, "rank": output.rank, "pid": self._pid}
@@ -164,7 +163,7 @@ class RunLog:
     def _write(self, head: _Head, message: str, step: int, fields: dict[str, Any]) -> None:
         outer, self._is_writing = self._is_writing, True
         entry: Any = {
-            "timestamp": self._timestamp(self._wall()),
+            "timestamp": iso_timestamp(self._wall()),
             "type": head.type,
             "level": head.level,
             "message": message,
