@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from vlog.budget import OverheadBudget
-from vlog.trends import WINDOW, Trend, Trends, slope_of
+from vlog.trends import WINDOW, Trend, Trends, slope_error, slope_of
 from vlog.verbosity import CurrentVerbosity, Verbosity
 
 NO_BUDGET = OverheadBudget(0, CurrentVerbosity(Verbosity.ULTRA))
@@ -63,7 +63,8 @@ class TestSlopeOf:
         dice = np.random.default_rng(3)
         values = [float(value) for value in dice.normal(10, 2, WINDOW)]
         coefficients, covariance = np.polyfit(range(WINDOW), values, 1, cov=True)
-        _, slope, error = slope_of(values)
+        slope = slope_of(values)
+        error = slope_error(values, sum(values) / WINDOW, slope)
 
         assert coefficients[0] == pytest.approx(slope)
         assert math.sqrt(covariance[0][0]) == pytest.approx(error)

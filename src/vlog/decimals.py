@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-_MOST = 1e12  # above it, a millionth is beyond what a float can tell
+MOST = 1e12  # above it, a millionth is beyond what a float can tell
 
 
 def rounded(numbers: Mapping[str, float]) -> dict[str, float]:
@@ -17,6 +17,6 @@ def rounded(numbers: Mapping[str, float]) -> dict[str, float]:
     {'seconds': 0.123457, 'slope': 0.0}
     """
     return {
-        name: (number * 1e6 + 0.5) // 1.0 / 1e6 if -_MOST < number < _MOST else round(number, 6)
+        name: (number * 1e6 + 0.5) // 1.0 / 1e6 if -MOST < number < MOST else round(number, 6)
         for name, number in numbers.items()
     }

@@ -7,7 +7,7 @@ from collections import deque
 from operator import mul
 from typing import TYPE_CHECKING
 
-from vlog.decimals import rounded
+from vlog.decimals import MOST
 from vlog.verbosity import Verbosity
 
 if TYPE_CHECKING:
@@ -19,6 +19,7 @@ DECREASING = "decreasing"
 STABLE = "stable"
 
 WINDOW = 10
+_LATEST = 5
 # How many standard errors a slope must be away from 0, by the number of values: few values make a
 # standard error that is no more sure than the slope. Student's t with two degrees of freedom less,
 # 1 % on both sides. Source: https://www.itl.nist.gov/div898/handbook/eda/section3/eda3672.htm
@@ -53,42 +54,54 @@ class Trend:
         values = list(self.values)
         if not values:
             return {}
-        count, last = len(values), values[-5:]
-        mean, slope, error = slope_of(values)
-        size = abs(slope)
+        count, current = len(values), values[-1]
+        mean = sum(values) / count
+        latest = mean if count <= _LATEST else sum(values[-_LATEST:]) / _LATEST
+        slope = slope_of(values)
         direction = STABLE  # unless the slope matters, and stands out of the noise
-        if size * (count - 1) > _SMALLEST_CHANGE * abs(mean) and size > _ENOUGH[count] * error:
+        size = abs(slope)
+        if size * (count - 1) > _SMALLEST_CHANGE * abs(mean) and size > _ENOUGH[count] * (
+            slope_error(values, mean, slope)
+        ):
             direction = INCREASING if slope > 0 else DECREASING
-        numbers = {"current": last[-1], "avg_last_5": sum(last) / len(last)}
+        least, most = min(values), max(values)
+        if -MOST < least and most < MOST:  # as `rounded` does it
+            current = (current * 1e6 + 0.5) // 1.0 / 1e6
+            latest = (latest * 1e6 + 0.5) // 1.0 / 1e6
+            least = (least * 1e6 + 0.5) // 1.0 / 1e6
+            most = (most * 1e6 + 0.5) // 1.0 / 1e6
         if not detailed:
-            return {**rounded(numbers), "trend_direction": direction}
-        numbers["min_last_10"] = min(values)
-        numbers["max_last_10"] = max(values)
+            return {"current": current, "avg_last_5": latest, "trend_direction": direction}
         return {
-            **rounded(numbers),
+            "current": current,
+            "avg_last_5": latest,
+            "min_last_10": least,
+            "max_last_10": most,
             "trend_direction": direction,
             "window": self._windows[count],
             "slope_per_sample": round(slope, 9),
         }
 
 
-def slope_of(values: list[float]) -> tuple[float, float, float]:
-    """Return the mean of at most `WINDOW` values, their least-squares slope, and its error.
-
-    The slope is per value. Of too few values, it is 0.
+def slope_of(values: list[float]) -> float:
+    """Return the least-squares slope of at most `WINDOW` values, per value; of too few, 0.
 
     >>> slope_of([1.0, 2.0, 3.0, 4.0])
-    (2.5, 1.0, 0.0)
+    1.0
     """
     count = len(values)
-    mean = sum(values) / count
     if count < _FEWEST:
-        return mean, 0.0, 0.0
+        return 0.0
+    return sum(map(mul, _PLACES[count], values)) / _SPREADS[count]
+
+
+def slope_error(values: list[float], mean: float, slope: float) -> float:
+    """Return the standard error of their slope."""
+    count = len(values)
     spread = _SPREADS[count]
-    slope = sum(map(mul, _PLACES[count], values)) / spread
     # A difference of large sums; but where a slope matters, it is no small part of them.
     residual = sum(map(mul, values, values)) - mean * mean * count - slope * slope * spread
-    return mean, slope, math.sqrt(residual / (count - 2) / spread) if residual > 0 else 0.0
+    return math.sqrt(residual / (count - 2) / spread) if residual > 0 else 0.0
 
 
 class Trends:
