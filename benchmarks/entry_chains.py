@@ -115,7 +115,7 @@ def recorded(path: Path, entry: dict[str, Any]) -> Iterator[Timed]:
     with run_at(Verbosity.ULTRA, path) as recorder:
         for step in range(1, 12):  # so that there are trends
             metrics = {"loss": 1 / step}
-            recorder.step_complete(step, 0.0, metrics, 64, 8192, awaits_log=False)
+            recorder.step_complete(step, 0.0, metrics, 64, 8192, facts={}, awaits_log=False)
         yield on(own_facts(entry), lambda mine: recorder.write(STEP, message, mine))
 
 

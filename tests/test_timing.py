@@ -205,15 +205,15 @@ class TestPace:
         pace.add(3.0, samples=2, tokens=20)
 
         assert 2.0 == pace.seconds_per_step
-        assert {"samples_per_second": 2.0, "tokens_per_second": 20.0} == pace.rates()
+        assert (2.0, 20.0) == (pace.samples_per_second, pace.tokens_per_second)
 
     def test_has_no_rate_of_what_is_not_counted(self):
         pace = Pace()
-        assert (0.0, {}) == (pace.seconds_per_step, pace.rates())
+        assert 0.0 == pace.seconds_per_step == pace.samples_per_second
 
         pace.add(1.0, samples=4, tokens=0)
 
-        assert {"samples_per_second": 4.0} == pace.rates()
+        assert (4.0, 0.0) == (pace.samples_per_second, pace.tokens_per_second)
 
     def test_follows_the_last_two_hundred_steps(self):
         pace = Pace()

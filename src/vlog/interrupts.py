@@ -18,12 +18,18 @@ _MOST = 2  # whoever presses Ctrl-C a third time means now
 
 
 class _Deferral:
-    """A section of the main thread that signals do not enter; in other threads, nothing."""
+    """A section of the main thread that signals do not enter; in other threads, nothing.
+
+    Attributes:
+        main: The main thread.
+        depth: How often it has entered.
+        waiting: The signals that came meanwhile.
+    """
 
     def __init__(self) -> None:
-        self._main = threading.main_thread().ident
-        self._depth = 0
-        self._waiting: list[int] = []
+        self.main = threading.main_thread().ident
+        self.depth = 0
+        self.waiting: list[int] = []
 
     def keeps(self, number: int) -> bool:
         """Keep the signal `number` for later, if the main thread is in the section.
@@ -31,33 +37,36 @@ class _Deferral:
         Returns:
             Whether it is kept; if not, it is the caller's to act on now.
         """
-        if self._depth == 0 or len(self._waiting) >= _MOST:
+        if self.depth == 0 or len(self.waiting) >= _MOST:
             return False
-        self._waiting.append(number)
+        self.waiting.append(number)
         return True
 
     def __enter__(self) -> Self:
         """Enter the section; it may be entered again inside."""
-        if get_ident() == self._main:
-            self._depth += 1
+        if get_ident() == self.main:
+            self.depth += 1
         return self
 
     def __exit__(self, *_: object) -> None:
         """Leave the section; with the outermost one, deliver what waits."""
-        if get_ident() != self._main:
-            return
-        self._depth -= 1
-        while self._waiting and self._depth == 0:
-            signal.raise_signal(self._waiting.pop(0))  # its handler may raise: the rest waits on
+        if get_ident() == self.main:
+            self.depth -= 1
+            self.deliver()
+
+    def deliver(self) -> None:
+        """Deliver what waits, unless the section is entered still."""
+        while self.waiting and self.depth == 0:
+            signal.raise_signal(self.waiting.pop(0))  # its handler may raise: the rest waits on
 
     def forget(self) -> None:
         """Leave the section, in a child of another thread than the one that is in it.
 
         Nobody else would: the child has no such thread, and would keep each signal for ever.
         """
-        self._waiting.clear()
-        if get_ident() != self._main:
-            self._main, self._depth = get_ident(), 0
+        self.waiting.clear()
+        if get_ident() != self.main:
+            self.main, self.depth = get_ident(), 0
 
 
 deferred_signals = _Deferral()

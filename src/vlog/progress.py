@@ -106,8 +106,12 @@ class Progress:
             "step_time_seconds": seconds,
             "avg_step_time_seconds": self._times.mean,
             "elapsed_seconds": self.duration_seconds,
-            **self._pace.rates(),
         }
+        pace = self._pace
+        if pace.samples_per_second:
+            numbers["samples_per_second"] = pace.samples_per_second
+        if pace.tokens_per_second:
+            numbers["tokens_per_second"] = pace.tokens_per_second
         eta = self._eta_seconds(step)
         if eta is not None:
             numbers["eta_minutes"] = eta / 60
@@ -131,7 +135,7 @@ class Progress:
             self._schedule,
             step,
             self._pace.seconds_per_step + logging,
-            self.evaluations.total / max(self._evaluated_steps, 1),
+            self.evaluations.total / (self._evaluated_steps or 1),
             self.checkpoints.mean,
         )
 

@@ -40,6 +40,7 @@ def _head_of(kind: EventType, tier: Verbosity, severity: Severity) -> _Head:
 
 
 _HEADS = {kind: _head_of(kind, event.tier, event.severity) for kind, event in EVENTS.items()}
+_STEP = _HEADS[EventType.TRAINING_STEP_COMPLETE]
 
 
 class _Draft(NamedTuple):
@@ -96,10 +97,11 @@ class RunLog:
         self._logger = output.logger
         self._pid = os.getpid()
         self.context = {"run_id": run_id, "rank": output.rank, "pid": self._pid}
-        self._chain: tuple[Callable[[Any, str, EventDict], EventDict], ...] = (
+        self._chain: tuple[Callable[[Any, str, EventDict], EventDict], ...] = (clean_values,)
+        self._step_chain = (
             AddResources(monitor, clock, verbosity, budget),
             AddTrends(trends, monitor, budget),
-            clean_values,
+            *self._chain,
         )
 
     @property
@@ -175,7 +177,7 @@ class RunLog:
             **fields,
         }
         try:
-            for processor in self._chain:
+            for processor in self._step_chain if head is _STEP else self._chain:
                 entry = processor(None, "entry", entry)
             self._logger.entry(entry, head.number)
             self.entries += 1  # a Ctrl-C before this line leaves its number to the next one

@@ -99,8 +99,8 @@ class StepEntries:
         samples: int,
         tokens: int,
         *,
+        facts: dict[str, Any],
         awaits_log: bool,
-        **facts: Any,
     ) -> None:
         """Accept the step's entry; write it now, or when its metrics come.
 
@@ -110,14 +110,15 @@ class StepEntries:
             metrics: What is known of it already.
             samples: Samples of all ranks in it.
             tokens: Input tokens of all ranks in it.
+            facts: Other fields of the entry.
             awaits_log: Whether a log of this step is to be expected: `log` or any later event
                 then writes the entry.
-            **facts: Other fields of the entry.
         """
-        self.release()
+        if self._held is not None:
+            self.release()
         self._log.step, self._log.epoch = step, epoch
         seconds = self._progress.step_complete(samples, tokens)
-        held: dict[str, Any] = {"metrics": metrics}
+        held: dict[str, Any] = {"metrics": metrics, **facts}
         verbosity = self._verbosity.value
         if verbosity <= _TIER or self._is_shown():
             held["timing"] = self._progress.timing(step, verbosity)
@@ -127,7 +128,6 @@ class StepEntries:
             held["samples"] = samples
         if tokens:
             held["tokens"] = tokens
-        held.update(facts)
         if verbosity <= Verbosity.HIGH:
             held["phases"] = self._ledger.as_fields()
         self._held = held

@@ -257,10 +257,17 @@ class StepTimes:
 
 
 class Pace:
-    """How fast the last steps were, without those of warm-up once there are others."""
+    """How fast the last steps were, without those of warm-up once there are others.
+
+    Attributes:
+        seconds_per_step: Mean step time; 0.0 before the first step.
+        samples_per_second: 0.0 if they are not known; the same for the next one.
+        tokens_per_second: See there.
+    """
 
     def __init__(self) -> None:
         self._steps = 0
+        self.seconds_per_step = self.samples_per_second = self.tokens_per_second = 0.0
         self._forget()
 
     def _forget(self) -> None:
@@ -272,30 +279,19 @@ class Pace:
         self._steps += 1
         if self._steps == WARM_UP_STEPS + 1:
             self._forget()
-        self._last.append((seconds, samples, tokens))
-        if len(self._last) > _PACE_STEPS:
-            old_seconds, old_samples, old_tokens = self._last.popleft()
+        last = self._last
+        last.append((seconds, samples, tokens))
+        if len(last) > _PACE_STEPS:
+            old_seconds, old_samples, old_tokens = last.popleft()
             seconds -= old_seconds
             samples -= old_samples
             tokens -= old_tokens
-        self._seconds += seconds
         self._samples += samples
         self._tokens += tokens
-
-    @property
-    def seconds_per_step(self) -> float:
-        """Mean step time; 0.0 before the first step."""
-        return self._seconds / len(self._last) if self._last else 0.0
-
-    def rates(self) -> dict[str, float]:
-        """Return `samples_per_second` and `tokens_per_second`, those that are not zero."""
-        found: dict[str, float] = {}
-        if self._seconds > 0:
-            if self._samples:
-                found["samples_per_second"] = self._samples / self._seconds
-            if self._tokens:
-                found["tokens_per_second"] = self._tokens / self._seconds
-        return found
+        self._seconds = total = self._seconds + seconds
+        self.seconds_per_step = total / len(last)
+        self.samples_per_second = self._samples / total if total > 0 else 0.0
+        self.tokens_per_second = self._tokens / total if total > 0 else 0.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -355,9 +351,9 @@ def eta_seconds(
     if remaining is None:
         return None
     seconds = remaining * seconds_per_step
-    if schedule.evaluate_every:
+    if seconds_per_evaluation:
         seconds += schedule.remaining_evaluations(step) * seconds_per_evaluation
-    if schedule.save_every:
+    if seconds_per_save:
         seconds += schedule.remaining_saves(step) * seconds_per_save
     return seconds
 

@@ -65,7 +65,7 @@ class Trend:
         ):
             direction = INCREASING if slope > 0 else DECREASING
         least, most = min(values), max(values)
-        if -MOST < least and most < MOST:  # as `rounded` does it
+        if least > -MOST and most < MOST:  # as `rounded` does it
             current = (current * 1e6 + 0.5) // 1.0 / 1e6
             latest = (latest * 1e6 + 0.5) // 1.0 / 1e6
             least = (least * 1e6 + 0.5) // 1.0 / 1e6
@@ -79,7 +79,7 @@ class Trend:
             "max_last_10": most,
             "trend_direction": direction,
             "window": self._windows[count],
-            "slope_per_sample": round(slope, 9),
+            "slope_per_sample": (slope * 1e9 + 0.5) // 1.0 / 1e9 if size < 1e6 else slope,
         }
 
 
@@ -92,7 +92,8 @@ def slope_of(values: list[float]) -> float:
     count = len(values)
     if count < _FEWEST:
         return 0.0
-    return sum(map(mul, _PLACES[count], values)) / _SPREADS[count]
+    slope: float = sum(map(mul, _PLACES[count], values)) / _SPREADS[count]
+    return slope
 
 
 def slope_error(values: list[float], mean: float, slope: float) -> float:

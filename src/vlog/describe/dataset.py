@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from contextlib import suppress
 from itertools import islice
 from typing import Any
@@ -118,23 +118,22 @@ def count_batch(batch: Any) -> dict[str, int]:
     """
     found: dict[str, int] = {}
     try:
-        for part in islice(_parts(batch), _MAX_KEYS):
+        is_mapping = isinstance(batch, Mapping)
+        parts = batch.values() if is_mapping else batch
+        if not is_mapping and not isinstance(batch, (list, tuple)):
+            parts = (batch,)
+        for place, part in enumerate(parts):
             shape = _attribute(part, "shape")
             if shape:
                 found["samples"] = int(shape[0])
+            if shape or place == _MAX_KEYS:
                 break
-        ids: Any = batch.get("input_ids") if isinstance(batch, Mapping) else None
+        ids: Any = batch.get("input_ids") if is_mapping else None
         if hasattr(ids, "numel"):
             found["tokens"] = int(ids.numel())
     except Exception:  # noqa: BLE001 - a batch may be anything; what it tells counts
         return found
     return found
-
-
-def _parts(batch: Any) -> Iterable[Any]:
-    if isinstance(batch, Mapping):
-        return batch.values()
-    return batch if isinstance(batch, (list, tuple)) else (batch,)
 
 
 def _content(sample: Any) -> Any:

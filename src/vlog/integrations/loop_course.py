@@ -281,8 +281,8 @@ class LoopCourse:
             {},
             step.samples * ranks,
             step.tokens * ranks,
+            facts=step.facts,
             awaits_log=True,
-            **step.facts,
         )
         rate = {} if step.learning_rate is None else {"learning_rate": step.learning_rate}
         self._recorder.log(rate | step.metrics, self.step, is_own=True)

@@ -39,8 +39,6 @@ if TYPE_CHECKING:
 class TrainerRun:
     """Follow one `train()` call. Most methods are hooks `on_<name>` of the callback.
 
-    What a hook is told beside its three arguments, it gets as one dict.
-
     Args:
         recorder: Of this run.
         is_announced: Whether the end of its loop will be told, even by an exception.
@@ -62,10 +60,8 @@ class TrainerRun:
         self._learning_rate: float | None = None
         self._final_metrics: dict[str, Any] = {}
         self._is_evaluating = self._skips_data = self._opens_data = False
-        self._first_batch: dict[str, Any] | None = None
-        self._begin_step()
-
-    def _begin_step(self) -> None:
+        self._has_batch = False
+        self._facts: dict[str, Any] = {}  # of the step that is going on
         self._micro_batches = self._samples = self._tokens = 0
 
     def set_up(
@@ -114,8 +110,8 @@ class TrainerRun:
         """Count the batch and take its true loss."""
         seconds = self._mark(FORWARD_BACKWARD)
         counts = count_batch(inputs)
-        if self._first_batch is None:
-            self._first_batch = {"batch": self._structures.of(inputs)}
+        if not self._has_batch:
+            self._has_batch, self._facts = True, {"batch": self._structures.of(inputs)}
         self._samples += counts.get("samples", 0)
         self._tokens += counts.get("tokens", 0)
         recorder = self.recorder
@@ -125,7 +121,7 @@ class TrainerRun:
             self.recorder.micro_batch(self._micro_batches, seconds, description)
         self._micro_batches += 1
 
-    def epoch_begin(self, _args: Any, state: Any, _control: Any, _more: Any) -> None:
+    def epoch_begin(self, _args: Any, state: Any, _control: Any) -> None:
         """Write `epoch_begin`."""
         self._mark(LOGGING)
         self._opens_data = True
@@ -141,7 +137,7 @@ class TrainerRun:
         skips, self._skips_data, self._is_evaluating = self._skips_data, False, False
         return DATA_SKIP if skips else DATA_WAIT
 
-    def step_begin(self, _args: Any, state: Any, _control: Any, _more: Any) -> None:
+    def step_begin(self, _args: Any, state: Any, _control: Any) -> None:
         """Write what waits, and `step_begin`."""
         self._mark(self.ends_wait())
         self.recorder.step_begin(state.global_step + 1)
@@ -152,36 +148,34 @@ class TrainerRun:
         # A tensor may lie on a device; the log has its value.
         self._learning_rate = float(rate) if isinstance(rate, (int, float)) else None
 
-    def step_end(self, _args: Any, state: Any, control: Any, _more: Any) -> None:
+    def step_end(self, state: Any, control: Any) -> None:
         """Accept the step's entry; its log, if one is announced, completes it."""
         self._mark(OPTIMIZER)
-        has_rate = self._learning_rate is not None
-        ranks = self._batch["world_size"]
+        rate, ranks = self._learning_rate, self._batch["world_size"]
         self.recorder.step_complete(
             state.global_step,
             state.epoch,
-            {"learning_rate": self._learning_rate} if has_rate else {},
-            samples=self._samples * ranks or self._batch["samples_per_step"],
-            tokens=self._tokens * ranks,
+            {} if rate is None else {"learning_rate": rate},
+            self._samples * ranks or self._batch["samples_per_step"],
+            self._tokens * ranks,
+            facts=self._facts,
             awaits_log=control.should_log,
-            **(self._first_batch or {}),
         )
-        self._first_batch = {}
-        self._begin_step()
+        self._facts = {}
+        self._micro_batches = self._samples = self._tokens = 0
         if self._losses.pending:
             self._losses.collect()
 
-    def log(self, _args: Any, state: Any, _control: Any, more: dict[str, Any]) -> None:
+    def log(self, state: Any, logs: dict[str, Any]) -> None:
         """Complete the step's entry, or write metrics that came without one."""
-        logs = more.get("logs")
         self._mark(EVALUATION if self._is_evaluating else LOGGING)
         if self._losses.pending:
             self._losses.collect()  # the Trainer has just waited for the device
-        self.recorder.log(logs or {}, state.global_step)
-        if logs and "train_runtime" in logs:
+        self.recorder.log(logs, state.global_step)
+        if "train_runtime" in logs:
             self._final_metrics = dict(logs)
 
-    def prediction_step(self, _args: Any, _state: Any, _control: Any, _more: Any) -> None:
+    def prediction_step(self, _args: Any, _state: Any, _control: Any) -> None:
         """Write `evaluation_start` at the first batch: no hook says it earlier."""
         seconds = self._mark(EVALUATION)
         if not self._is_evaluating:
@@ -195,12 +189,12 @@ class TrainerRun:
         self._is_evaluating = False
         self.recorder.evaluation_complete(metrics)
 
-    def save(self, args: Any, state: Any, _control: Any, _more: Any) -> None:
+    def save(self, args: Any, state: Any, _control: Any) -> None:
         """Write `model_checkpoint_save`."""
         self._mark(CHECKPOINT)
         self.recorder.checkpoint_saved(checkpoint_path(args, state))
 
-    def epoch_end(self, _args: Any, state: Any, _control: Any, _more: Any) -> None:
+    def epoch_end(self, _args: Any, state: Any, _control: Any) -> None:
         """Write `epoch_complete`."""
         self._mark(DATA_WAIT)
         self.recorder.epoch_complete(state.epoch)

@@ -67,12 +67,9 @@ _UNWRAPPED = "exceptions that the caller catches, batches, hidden losses: wrap_t
 def _handed_on(name: str) -> Callable[..., None]:
     """Return the hook `on_<name>`, which hands what it is told to the run, if one is open."""
 
-    def hook(self: VerboseLoggingCallback, *given: Any, **more: Any) -> None:
-        if self._run is None:
-            return
-        if len(given) > _ARGUMENTS:  # a subclass may hand the logs on by place
-            more.setdefault("logs", given[_ARGUMENTS])
-        getattr(self._run, name)(*given[:_ARGUMENTS], more)
+    def hook(self: VerboseLoggingCallback, *given: Any, **_more: Any) -> None:
+        if self._run is not None:
+            getattr(self._run, name)(*given[:_ARGUMENTS])
 
     hook.__name__ = f"on_{name}"
     hook.__doc__ = getattr(TrainerRun, name).__doc__
@@ -282,8 +279,19 @@ class VerboseLoggingCallback(TrainerCallback):  # type: ignore[misc]  # untyped 
             self.report_fault("on_pre_optimizer_step failed", error)
 
     on_optimizer_step = _passed_by(OPTIMIZER, "Mark the optimizer.")
-    on_step_end = _handed_on("step_end")
-    on_log = _handed_on("log")
+
+    @guarded
+    def on_step_end(self, args: Any, state: Any, control: Any, **_more: Any) -> None:
+        """Accept the step's entry."""
+        if self._run is not None:
+            self._run.step_end(state, control)
+
+    @guarded
+    def on_log(self, args: Any, state: Any, control: Any, logs: Any = None, **_more: Any) -> None:
+        """Complete the step's entry, or write metrics that came without one."""
+        if self._run is not None:
+            self._run.log(state, logs or {})
+
     on_prediction_step = _handed_on("prediction_step")
     on_save = _handed_on("save")
     on_epoch_end = _handed_on("epoch_end")
