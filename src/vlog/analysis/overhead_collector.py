@@ -3,13 +3,10 @@
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from vlog.analysis.fields import integer_at, number_at, object_at, text_at
 from vlog.analysis.run_summary import Overhead
-
-if TYPE_CHECKING:
-    from vlog.analysis.quick_entries import StepOverhead
 
 _MAX_EXTRAS = 10  # rubbish can name any number of them
 
@@ -32,11 +29,10 @@ class OverheadCollector:
             integer_at(section, "bytes_written"),
         )
 
-    def add_all(self, sections: list[StepOverhead]) -> None:
-        """Take in the `overhead` of steps' entries."""
-        for each in sections:
-            seconds, percent = each.training_thread_seconds, each.training_thread_percent
-            self._add(seconds, percent, each.bytes_written)
+    def add_all(self, sections: list[tuple[float | None, float | None, int | None]]) -> None:
+        """Take in the `overhead` of steps' entries: seconds, percent and bytes."""
+        for seconds, percent, bytes_written in sections:
+            self._add(seconds, percent, bytes_written)
 
     def _add(self, seconds: float | None, percent: float | None, bytes_written: int | None) -> None:
         if seconds is None or not percent:
