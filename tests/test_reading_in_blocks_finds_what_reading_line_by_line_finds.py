@@ -17,8 +17,7 @@ import vlog
 import vlog.analysis.summary
 import vlog.analysis.validate
 import vlog.file_lines
-from vlog.analysis.block_worker import answer_all, receive_facts, send_blocks
-from vlog.analysis.block_workers import whole_lines
+from vlog.analysis.block_worker import answer_all, receive_facts, send_lengths
 from vlog.analysis.quick_entries import QuickReader
 from vlog.analysis.summary import summarize
 from vlog.file_lines import FileLines
@@ -63,10 +62,10 @@ def found_in(log):
 def by_messages(blocks):
     """Yield blocks with their facts as another process tells them."""
     for block in blocks:
-        asked, answered = io.BytesIO(), io.BytesIO()
-        send_blocks(asked, [whole_lines(block)] if block.lines else [])
+        asked, answered, lines = io.BytesIO(), io.BytesIO(), b"".join(block.lines)
+        send_lengths(asked, [len(lines)] if block.lines else [])
         asked.seek(0)
-        answer_all(asked, answered)
+        answer_all(lines, asked, answered)
         answered.seek(0)
         yield block, next(iter(receive_facts(answered)), None)
 

@@ -3,6 +3,7 @@
 import os
 import signal
 import sys
+from select import select
 
 import psutil
 import pytest
@@ -37,6 +38,10 @@ def few(monkeypatch):
     monkeypatch.setattr(block_workers, "_FEW_BYTES", 1)
     monkeypatch.setattr(block_workers, "_GROUP_BYTES", 2**18)
     monkeypatch.setattr(block_workers, "_processors", lambda: 2)
+    # A log so small would be read before a process has begun.
+    monkeypatch.setattr(
+        block_workers, "select", lambda *lists_and_time: select(*lists_and_time[:3])
+    )
 
 
 def alone(log, monkeypatch):

@@ -1,15 +1,15 @@
-"""A process that turns lines into facts: `python -m vlog.analysis.block_worker`.
+"""A process that turns lines into facts: `python -m vlog.analysis.block_worker DESCRIPTOR`.
 
-It is told by its standard input and answers on its standard output, until the one is closed. A
-message is the length of a head, the head, and for the lines what the head says:
-
-    -> lengths of blocks, and the blocks, each of whole lines
-    <- for each block its facts, or null where the lines are to be looked at one by one
+The lines stand in memory that it shares with who asks, behind the descriptor. It is told by its
+standard input how long the blocks there are, each of whole lines, and answers on its standard
+output with the facts of each, or null where the lines are to be looked at one by one. A message is
+its length and itself. When the input is closed, it ends.
 """
 
 from __future__ import annotations
 
 import io
+import mmap
 import signal
 import sys
 from typing import TYPE_CHECKING, BinaryIO
@@ -28,15 +28,13 @@ _lengths_of = msgspec.msgpack.Decoder(list[int]).decode
 _facts_in = msgspec.msgpack.Decoder(list[Facts | None]).decode
 
 
-def send_blocks(stream: BinaryIO, blocks: Sequence[bytes]) -> None:
-    """Send blocks to a worker.
+def send_lengths(stream: BinaryIO, lengths: Sequence[int]) -> None:
+    """Tell a worker how long the blocks are.
 
     Raises:
         OSError: it is not there.
     """
-    _send(stream, _encode([len(block) for block in blocks]))
-    stream.writelines(blocks)
-    stream.flush()
+    _send(stream, _encode(lengths))
 
 
 def receive_facts(stream: BinaryIO) -> list[Facts | None]:
@@ -48,9 +46,26 @@ def receive_facts(stream: BinaryIO) -> list[Facts | None]:
     return _facts_in(_receive(stream))
 
 
-def _send(stream: BinaryIO, head: bytes) -> None:
-    stream.write(len(head).to_bytes(_LENGTH_BYTES, "little"))
-    stream.write(head)
+def answer_all(lines: bytes | mmap.mmap, asked: BinaryIO, answers: BinaryIO) -> None:
+    """Answer until there is nobody to ask; the first answer, to nothing, is that it is ready."""
+    reader, view = QuickReader(), memoryview(lines)
+    _send(answers, _encode([]))
+    while True:
+        try:
+            lengths = _lengths_of(_receive(asked))
+        except EOFError:
+            return
+        found, start = [], 0
+        for length in lengths:
+            entries = reader.entries_of(io.BytesIO(view[start : start + length]).readlines())
+            found.append(facts_of(entries) if entries else None)
+            start += length
+        _send(answers, _encode(found))
+
+
+def _send(stream: BinaryIO, message: bytes) -> None:
+    stream.write(len(message).to_bytes(_LENGTH_BYTES, "little") + message)
+    stream.flush()
 
 
 def _receive(stream: BinaryIO) -> bytes:
@@ -64,22 +79,6 @@ def _exactly(stream: BinaryIO, count: int) -> bytes:
     return found
 
 
-def answer_all(asked: BinaryIO, answers: BinaryIO) -> None:
-    """Answer until there is nobody to ask."""
-    reader = QuickReader()
-    while True:
-        try:
-            lengths = _lengths_of(_receive(asked))
-        except EOFError:
-            return
-        found = []
-        for length in lengths:
-            entries = reader.entries_of(io.BytesIO(_exactly(asked, length)).readlines())
-            found.append(facts_of(entries) if entries else None)
-        _send(answers, _encode(found))
-        answers.flush()
-
-
 if __name__ == "__main__":
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # who asks decides
-    answer_all(sys.stdin.buffer, sys.stdout.buffer)
+    answer_all(mmap.mmap(int(sys.argv[1]), 0), sys.stdin.buffer, sys.stdout.buffer)

@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+import mmap
 import os
 import subprocess
 import sys
 from collections import deque
 from contextlib import suppress
 from itertools import cycle
+from select import select
 from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from vlog.analysis.block_worker import receive_facts, send_blocks
+from vlog.analysis.block_worker import receive_facts, send_lengths
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -21,7 +23,7 @@ if TYPE_CHECKING:
     from vlog.file_lines import Line
 
 _FEW_BYTES = 64 * 2**20  # are read sooner than a process has begun
-_GROUP_BYTES = 2**20  # that a worker gets at a time
+_GROUP_BYTES, _MOST_BYTES = 2**20, 2**21  # that a worker gets at a time, about and at most
 _MOST_WORKERS = 4  # more find nothing to do: who asks them has work of its own
 _FAULTS = (OSError, EOFError, ValueError, msgspec.DecodeError)
 _COMMAND = ("-P", "-m", "vlog.analysis.block_worker")  # -P: nothing out of the current folder
@@ -34,18 +36,17 @@ def with_facts(blocks: Iterable[Line]) -> Iterator[tuple[Line, Facts | None]]:
     Memory is bounded: each worker has one group of blocks at a time.
     """
     groups = _grouped(blocks)
+    workers: list[_Worker] = []
     read = 0
-    for group in groups:
-        yield from ((block, None) for block in group)
-        read += sum(len(block.raw) for block in group)
-        if read >= _FEW_BYTES:
-            break
-    else:
-        return
-    processors = _processors()
-    workers = [_Worker() for _ in range(min(processors, _MOST_WORKERS))] if processors > 1 else []
     try:
-        yield from _in_turn(groups, workers)
+        for group in groups:
+            yield from _answered(group, [])
+            read += sum(len(block.raw) for block in group)
+            if read >= _FEW_BYTES and not workers:
+                count = min(_processors(), _MOST_WORKERS)
+                workers = [_Worker() for _ in range(count if count > 1 else 0)]
+            if workers and all(worker.is_ready() for worker in workers):
+                yield from _in_turn(groups, workers)
     finally:
         for worker in workers:
             worker.end()
@@ -67,9 +68,6 @@ def _grouped(blocks: Iterable[Line]) -> Iterator[list[Line]]:
 def _in_turn(
     groups: Iterable[list[Line]], workers: list[_Worker]
 ) -> Iterator[tuple[Line, Facts | None]]:
-    if not workers:
-        yield from ((block, None) for group in groups for block in group)
-        return
     given: deque[tuple[_Worker, list[Line]]] = deque()
     for worker, group in zip(cycle(workers), groups, strict=False):
         done = given.popleft()[1] if len(given) == len(workers) else []
@@ -92,20 +90,45 @@ class _Worker:
 
     def __init__(self) -> None:
         self._process: Any = None  # its pipes are there
+        self._lines: mmap.mmap | None = None  # that it looks at
+        self._is_ready = False
+        if not hasattr(os, "memfd_create"):
+            return  # elsewhere memory is shared by a file, which a full disk makes a trap
         with suppress(OSError):
-            self._process = subprocess.Popen(
-                [sys.executable, *_COMMAND],
-                stdin=subprocess.PIPE,
-                stdout=subprocess.PIPE,
-                stderr=subprocess.DEVNULL,
-            )
+            shared = os.memfd_create("vlog")
+            try:
+                os.ftruncate(shared, _MOST_BYTES)
+                self._lines = mmap.mmap(shared, 0)
+                self._process = subprocess.Popen(
+                    [sys.executable, *_COMMAND, str(shared)],
+                    stdin=subprocess.PIPE,
+                    stdout=subprocess.PIPE,
+                    stderr=subprocess.DEVNULL,
+                    pass_fds=[shared],
+                )
+            finally:
+                os.close(shared)
+
+    def is_ready(self) -> bool:
+        """Return whether it has begun; until then who asks would wait."""
+        if self._process is not None and select([self._process.stdout], [], [], 0)[0]:
+            self._is_ready = True
+            self.answer()
+        return self._is_ready
 
     def ask(self, group: list[Line]) -> None:
         """Have it decode the blocks of many lines."""
-        if self._process is None:
+        if self._process is None or self._lines is None:
             return
+        self._lines.seek(0)
+        lengths = []
+        for block in group:
+            if block.lines:
+                length = block.raw.rindex(b"\n") + 1
+                is_room = self._lines.tell() + length <= _MOST_BYTES
+                lengths.append(self._lines.write(memoryview(block.raw)[:length]) if is_room else 0)
         try:
-            send_blocks(self._process.stdin, [whole_lines(each) for each in group if each.lines])
+            send_lengths(self._process.stdin, lengths)
         except _FAULTS:
             self.end()
 
@@ -126,11 +149,9 @@ class _Worker:
             process.kill()
             with process, suppress(OSError):
                 process.stdin.close()
-
-
-def whole_lines(block: Line) -> bytes:
-    """Return the bytes of a block of many lines."""
-    return block.raw[: block.raw.rindex(b"\n") + 1]
+        if self._lines is not None:
+            self._lines.close()
+            self._lines = None
 
 
 def _processors() -> int:

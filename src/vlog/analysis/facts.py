@@ -45,7 +45,9 @@ class Facts(msgspec.Struct, array_like=True, gc=False, kw_only=True):
         samples_per_second: See there.
         tokens_per_second: See there.
         usages: The readings, encoded, but for those that are like the one before; empty for none.
-        overheads: Seconds, percent and bytes that each says vlog took.
+        overhead_seconds: What vlog took of the training thread, where that is said ...
+        overhead_of_seconds: ... of how many seconds ...
+        overhead_bytes: ... and what it wrote, in all.
     """
 
     run_id: str
@@ -75,7 +77,9 @@ class Facts(msgspec.Struct, array_like=True, gc=False, kw_only=True):
     samples_per_second: _Number = None
     tokens_per_second: _Number = None
     usages: list[bytes] = []
-    overheads: list[tuple[_Number, _Number, int | None]] = []
+    overhead_seconds: list[int | float] = []
+    overhead_of_seconds: list[float] = []
+    overhead_bytes: int = 0
 
 
 def facts_of(entries: list[QuickEntry]) -> Facts:
@@ -136,11 +140,18 @@ def _add_steps(facts: Facts, steps: list[QuickEntry]) -> None:
     facts.usages = [
         usage for usage, before in zip(usages, [None, *usages], strict=False) if usage != before
     ]
-    overheads = [step.overhead for step in steps if step.overhead is not None]
-    facts.overheads = [
-        (each.training_thread_seconds, each.training_thread_percent, each.bytes_written)
-        for each in overheads
-    ]
+    _add_overheads(facts, steps)
+
+
+def _add_overheads(facts: Facts, steps: list[QuickEntry]) -> None:
+    for step in steps:
+        each = step.overhead
+        if each is None or each.training_thread_seconds is None or not each.training_thread_percent:
+            continue
+        seconds = each.training_thread_seconds
+        facts.overhead_seconds.append(seconds)
+        facts.overhead_of_seconds.append(100 * seconds / each.training_thread_percent)
+        facts.overhead_bytes += each.bytes_written or 0
 
 
 def _add_rates(facts: Facts, latest: list[Timing]) -> None:

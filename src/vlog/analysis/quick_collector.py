@@ -77,7 +77,9 @@ class QuickCollector(CourseCollector):
         time.tokens_per_second = facts.tokens_per_second or time.tokens_per_second
         self._add_losses_of(facts)
         self._resources.add_all(facts.usages)
-        self._overhead.add_all(facts.overheads)
+        self._overhead.add_all(
+            facts.overhead_seconds, facts.overhead_of_seconds, facts.overhead_bytes
+        )
 
     def _add_losses_of(self, facts: Facts) -> None:
         loss, known = self._summary.loss, self._non_finite_steps
