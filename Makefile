@@ -26,10 +26,10 @@ check: $(VENV)/.dev
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 
-# The measured tables of the README, written into it: half an hour, on a machine with nothing else
+# The measured tables of the README, written into it: an hour, on a machine with nothing else
 # to do, in an environment of its own for what it compares with.
 bench: $(VENV)-bench/.bench
-	for script in log_size monitor_cost entry_cost peers slowdown run_length startup readers; do \
+	for script in log_size monitor_cost entry_cost peers kill_loss slowdown run_length startup readers; do \
 		$(VENV)-bench/bin/python benchmarks/$$script.py --write README.md || exit 1; \
 	done
 

@@ -38,7 +38,7 @@ if TYPE_CHECKING:
 WARM_UP_STEPS = 500
 SETTLE_SECONDS = 1.5  # the monitor's first readings come closer together
 CHUNKS = 100
-LENGTHS = (1_000, 10_000, 100_000)
+LENGTHS = (1_000, 100_000, 1_000_000)
 PROCESSES = (1, 2, 4, 8)
 FLOOR_ENTRIES = 10_000  # in its file, at most
 # Segments are set aside and deleted on the way, as in a long run, and fill no disk.

@@ -42,7 +42,8 @@ class TestPhaseLedger:
         ledger = PhaseLedger(clock)
         started = clock.monotonic()
         dice = random.Random(1)
-        marks = [partial(mark, phase) for phase in PHASES for mark in (ledger.mark, ledger.pass_by)]
+        marks = [partial(ledger.mark, phase) for phase in PHASES]
+        marks += [lambda phase=phase: ledger.pass_by(phase, clock.monotonic()) for phase in PHASES]
         for _ in range(1000):
             clock.advance(dice.randrange(1, 100) / 64)  # sums of 64ths are exact in a float
             dice.choice([ledger.enter, ledger.leave, *marks])()
@@ -99,14 +100,16 @@ class TestPhaseLedger:
     def test_is_passed_by_without_being_entered(self, clock):
         ledger = PhaseLedger(clock)
         clock.advance(2)
-        ledger.pass_by(OPTIMIZER)
+        entered = clock.monotonic()
+        clock.advance(0.5)
+        ledger.pass_by(OPTIMIZER, entered)
         ledger.enter()
         clock.advance(1)
-        ledger.pass_by(DATA_WAIT)  # inside: the time is vlog's
+        ledger.pass_by(DATA_WAIT, clock.monotonic())  # inside: the time is vlog's
         ledger.leave()
 
-        assert {"optimizer_seconds": 2.0, "logging_seconds": 1.0} == ledger.as_fields()
-        assert 1.0 == ledger.overhead_seconds
+        assert {"optimizer_seconds": 2.0, "logging_seconds": 1.5} == ledger.as_fields()
+        assert 1.5 == ledger.overhead_seconds
 
     def test_begins_anew_where_it_was_entered(self, clock):
         ledger = PhaseLedger(clock)

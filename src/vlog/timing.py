@@ -47,12 +47,13 @@ class PhaseLedger:
     inside vlog: it belongs to logging, and a mark in between stands where vlog was entered.
 
     Attributes:
+        now: Returns the time.
         totals: Seconds per phase since the start.
         overhead_seconds: The part of `totals[LOGGING]` that was spent inside vlog.
     """
 
     def __init__(self, clock: Clock) -> None:
-        self._monotonic = clock.monotonic
+        self.now = clock.monotonic
         self._entered: float | None = None
         self.restart()
 
@@ -61,7 +62,7 @@ class PhaseLedger:
         self.totals = dict.fromkeys(PHASES, 0.0)
         self.overhead_seconds = 0.0
         self._taken = dict.fromkeys(PHASES, 0.0)
-        self._last = self._monotonic()
+        self._last = self.now()
         if self._entered is not None:
             self._entered = self._last
 
@@ -69,31 +70,35 @@ class PhaseLedger:
         """Say that vlog is entered; return False if it was already, so that nobody leaves twice."""
         if self._entered is not None:
             return False
-        self._entered = self._monotonic()
+        self._entered = self.now()
         return True
 
     def mark(self, phase: str) -> float:
         """Say that the time since the last mark was `phase`, and return it in seconds."""
-        now = self._monotonic() if self._entered is None else self._entered
+        now = self.now() if self._entered is None else self._entered
         seconds = now - self._last
         self._last = now
         self.totals[phase] += seconds
         return seconds
 
-    def pass_by(self, phase: str) -> None:
-        """Do what `enter`, `mark` and `leave` do where vlog has nothing else to do."""
+    def pass_by(self, phase: str, entered: float) -> None:
+        """Do what `enter`, `mark` and `leave` do where vlog has next to nothing to do.
+
+        Args:
+            phase: What the time since the last mark was.
+            entered: When vlog was entered, by `now`.
+        """
         if self._entered is not None:
             self.mark(phase)
             return
-        now = self._monotonic()
-        self.totals[phase] += now - self._last
-        self._last = left = self._monotonic()
-        self.totals[LOGGING] += left - now
-        self.overhead_seconds += left - now
+        self.totals[phase] += entered - self._last
+        self._last = left = self.now()
+        self.totals[LOGGING] += left - entered
+        self.overhead_seconds += left - entered
 
     def leave(self) -> None:
         """Say that the time since vlog was entered, or since the last mark, was its own."""
-        now = self._monotonic()
+        now = self.now()
         seconds = now - (self._last if self._entered is None else self._entered)
         self._entered = None
         self._last += seconds  # what no mark has named yet is still to be named
@@ -104,7 +109,7 @@ class PhaseLedger:
         """Return `overhead_seconds`, with those since vlog was entered if it is."""
         if self._entered is None:
             return self.overhead_seconds
-        return self.overhead_seconds + self._monotonic() - self._entered
+        return self.overhead_seconds + self.now() - self._entered
 
     def take(self, phase: str) -> float:
         """Return the seconds of `phase` since they were last taken."""

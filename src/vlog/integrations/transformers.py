@@ -80,8 +80,9 @@ def _passed_by(phase: str, doc: str) -> Callable[..., None]:
     """Return a hook that says what the time before it was, and nothing else."""
 
     def hook(self: VerboseLoggingCallback, *_args: Any, **_more: Any) -> None:
-        if self.ledger is not None:
-            self.ledger.pass_by(phase)
+        ledger = self.ledger
+        if ledger is not None:
+            ledger.pass_by(phase, ledger.now())
 
     hook.__doc__ = doc
     return hook
@@ -240,8 +241,10 @@ class VerboseLoggingCallback(TrainerCallback):  # type: ignore[misc]  # untyped 
 
     def batches_wanted(self) -> None:
         """Mark what came before the wait for data: other callbacks, or the start of workers."""
-        if self._run is not None and self.ledger is not None:
-            self.ledger.pass_by(self._run.takes_wait())
+        run, ledger = self._run, self.ledger
+        if run is not None and ledger is not None:
+            entered = ledger.now()
+            ledger.pass_by(run.takes_wait(), entered)
 
     micro_batch_begins = _passed_by(
         FORWARD_BACKWARD, "Mark the time since the step began or the last micro-batch ended."
@@ -261,22 +264,25 @@ class VerboseLoggingCallback(TrainerCallback):  # type: ignore[misc]  # untyped 
         run, ledger = self._run, self.ledger
         if run is None or ledger is None:
             return
+        entered = ledger.now()
         if run.recorder.has_to_write:
             self._step_begins(*given)
         else:
-            ledger.pass_by(run.ends_wait())
+            ledger.pass_by(run.ends_wait(), entered)
 
     on_substep_end = _passed_by(FORWARD_BACKWARD, "Mark a micro-batch.")
 
     def on_pre_optimizer_step(self, *_given: Any, optimizer: Any = None, **_more: Any) -> None:
         """Mark the micro-batches and read the rate that this step learns with."""
-        if self._run is None or self.ledger is None:
+        run, ledger = self._run, self.ledger
+        if run is None or ledger is None:
             return
-        self.ledger.pass_by(FORWARD_BACKWARD)
+        entered = ledger.now()
         try:
-            self._run.optimizer_begins(optimizer)
+            run.optimizer_begins(optimizer)
         except Exception as error:  # noqa: BLE001 - the boundary to the training
             self.report_fault("on_pre_optimizer_step failed", error)
+        ledger.pass_by(FORWARD_BACKWARD, entered)
 
     on_optimizer_step = _passed_by(OPTIMIZER, "Mark the optimizer.")
 
