@@ -17,7 +17,7 @@ import vlog
 import vlog.analysis.summary
 import vlog.analysis.validate
 import vlog.file_lines
-from vlog.analysis.block_worker import answer_all, receive_facts, send_lengths
+from vlog.analysis.block_worker import answer_all, receive_facts, receive_form, send_lengths
 from vlog.analysis.quick_entries import QuickReader
 from vlog.analysis.summary import summarize
 from vlog.file_lines import FileLines
@@ -67,6 +67,7 @@ def by_messages(blocks):
         asked.seek(0)
         answer_all(lines, asked, answered)
         answered.seek(0)
+        receive_form(answered)
         yield block, next(iter(receive_facts(answered)), None)
 
 

@@ -48,7 +48,7 @@ def iso_timestamp(seconds: float) -> str:
     whole = math.floor(seconds + 5e-7)
     micros = int((seconds - whole) * 1e6 + 0.5) if seconds > whole else 0
     number, second = divmod(whole, _QUARTER_SECONDS)
-    quarter = _quarter(number, time.tzname)
+    quarter = _quarter(number, (*time.tzname, time.timezone))
     if quarter is None:
         text = datetime.fromtimestamp(whole).astimezone().isoformat(timespec="microseconds")
         return f"{text[: _MICROS - 6]}{micros:06d}{text[_MICROS:]}"
@@ -57,14 +57,14 @@ def iso_timestamp(seconds: float) -> str:
 
 
 @lru_cache(_QUARTERS)
-def _quarter(number: int, _zone: tuple[str, str]) -> tuple[str, int, str] | None:
+def _quarter(number: int, _zone: tuple[str | int, ...]) -> tuple[str, int, str] | None:
     """Return what stands before the minutes of a quarter of an hour, its first, and the offset.
 
     None if its minutes are not those of local time, as in some places long ago.
 
     Args:
         number: Of the quarter, since the epoch.
-        _zone: The names of the local time, which an app may change.
+        _zone: What tells one local time from another, which an app may choose.
     """
     first, last = (
         datetime.fromtimestamp(number * _QUARTER_SECONDS + each).astimezone()

@@ -118,7 +118,7 @@ class StepEntries:
             self.release()
         self._log.step, self._log.epoch = step, epoch
         seconds = self._progress.step_complete(samples, tokens)
-        held: dict[str, Any] = {"metrics": metrics, **facts}
+        held: dict[str, Any] = {"metrics": metrics}
         verbosity = self._verbosity.value
         if verbosity <= _TIER or self._is_shown():
             held["timing"] = self._progress.timing(step, verbosity)
@@ -128,6 +128,7 @@ class StepEntries:
             held["samples"] = samples
         if tokens:
             held["tokens"] = tokens
+        held |= facts
         if verbosity <= Verbosity.HIGH:
             held["phases"] = self._ledger.as_fields()
         self._held = held

@@ -70,6 +70,10 @@ class Trend:
             latest = (latest * 1e6 + 0.5) // 1.0 / 1e6
             least = (least * 1e6 + 0.5) // 1.0 / 1e6
             most = (most * 1e6 + 0.5) // 1.0 / 1e6
+        else:
+            current, latest, least, most = (
+                round(each, 6) for each in (current, latest, least, most)
+            )
         if not detailed:
             return {"current": current, "avg_last_5": latest, "trend_direction": direction}
         return {

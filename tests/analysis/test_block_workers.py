@@ -1,9 +1,11 @@
 """Many lines are decoded by other processes, and the summary stays the same whatever they do."""
 
 import os
+import select
 import signal
 import sys
-from select import select
+from pathlib import Path
+from types import SimpleNamespace
 
 import psutil
 import pytest
@@ -38,10 +40,19 @@ def few(monkeypatch):
     monkeypatch.setattr(block_workers, "_FEW_BYTES", 1)
     monkeypatch.setattr(block_workers, "_GROUP_BYTES", 2**18)
     monkeypatch.setattr(block_workers, "_processors", lambda: 2)
-    # A log so small would be read before a process has begun.
-    monkeypatch.setattr(
-        block_workers, "select", lambda *lists_and_time: select(*lists_and_time[:3])
-    )
+    patient = SimpleNamespace(poll=PatientPoll, POLLIN=select.POLLIN)
+    monkeypatch.setattr(block_workers, "select", patient)
+
+
+class PatientPoll:
+    """Waits for a process to begin: a log so small would be read before that."""
+
+    def __init__(self):
+        self._poll = select.poll()
+        self.register = self._poll.register
+
+    def poll(self, milliseconds):
+        return self._poll.poll(milliseconds or 60_000)
 
 
 def alone(log, monkeypatch):
@@ -88,15 +99,51 @@ class TestWithFacts:
         assert expected == repr(summarize(log))
         assert len([facts for _, facts in seen if facts is not None]) < len(seen) / 2
 
-    @pytest.mark.parametrize("python", ["/nowhere/python", "", "/bin/false"])
+    @pytest.mark.parametrize("python", ["/nowhere/python", "", None, "/bin/false"])
     def test_goes_on_where_no_process_is_to_be_had(self, log, monkeypatch, python):
         expected = alone(log, monkeypatch)
         monkeypatch.setattr(sys, "executable", python)
 
         assert expected == repr(summarize(log))
 
+    def test_goes_on_without_a_worker_that_is_stopped(self, log, monkeypatch):
+        expected, seen = alone(log, monkeypatch), []
+        monkeypatch.setattr(block_workers, "_PATIENCE_SECONDS", 0.5)
+
+        def with_a_stop(blocks):
+            for part in block_workers.with_facts(blocks):
+                seen.append(part)
+                if len(seen) == 8:
+                    os.kill(children()[0].pid, signal.SIGSTOP)
+                yield part
+
+        monkeypatch.setattr("vlog.analysis.summary.with_facts", with_a_stop)
+
+        assert expected == repr(summarize(log))
+        assert any(facts is not None for _, facts in seen[20:])
+
+    @pytest.mark.parametrize("answer", [b"hello, world\n" * 3, b"\1\0\0\0x", b"\xff" * 5000, b""])
+    def test_goes_on_where_somebody_else_answers(self, log, monkeypatch, tmp_path, answer):
+        expected = alone(log, monkeypatch)
+        other = tmp_path / "python"
+        other.write_text(
+            f"#!{sys.executable}\nimport os, sys\nos.write(int(sys.argv[-1]), {answer!r})\n"
+        )
+        other.chmod(0o755)
+        monkeypatch.setattr(sys, "executable", str(other))
+
+        assert expected == repr(summarize(log))
+
+    def test_follows_a_lower_rank_that_comes_later(self, log, monkeypatch, tmp_path):
+        lines = log.read_bytes().splitlines(keepends=True)
+        higher = [line.replace(b'"rank":0', b'"rank":1') for line in lines]
+        both = tmp_path / "both.jsonl"
+        both.write_bytes(b"".join([*higher, *lines]))
+
+        assert alone(both, monkeypatch) == repr(summarize(both))
+
     def test_leaves_no_process_behind(self, log):
-        before = set(children())
+        before, descriptors = set(children()), set(Path("/proc/self/fd").iterdir())
         summarize(log)
         parts = block_workers.with_facts(read_blocks(log))
         for _ in range(8):
@@ -106,6 +153,7 @@ class TestWithFacts:
         parts.close()
 
         assert before == set(children())
+        assert descriptors == set(Path("/proc/self/fd").iterdir())
 
 
 def test_a_small_log_needs_no_process(log, monkeypatch):

@@ -1,21 +1,24 @@
-"""A process that turns lines into facts: `python -m vlog.analysis.block_worker DESCRIPTOR`.
+"""A process that turns lines into facts: `python -m vlog.analysis.block_worker LINES ANSWERS`.
 
-The lines stand in memory that it shares with who asks, behind the descriptor. It is told by its
-standard input how long the blocks there are, each of whole lines, and answers on its standard
-output with the facts of each, or null where the lines are to be looked at one by one. A message is
-its length and itself. When the input is closed, it ends.
+The lines stand in memory that it shares with who asks, behind the descriptor LINES. It is told by
+its standard input how long the blocks there are, each of whole lines, and answers on the descriptor
+ANSWERS with the facts of each, or null where the lines are to be looked at one by one. A message is
+its length and itself. The first answer says what facts are made of. When the input is closed, it
+ends.
 """
 
 from __future__ import annotations
 
 import io
 import mmap
+import os
 import signal
 import sys
 from typing import TYPE_CHECKING, BinaryIO
 
 import msgspec
 
+from vlog import __version__
 from vlog.analysis.facts import Facts, facts_of
 from vlog.analysis.quick_entries import QuickReader
 
@@ -23,6 +26,8 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
 _LENGTH_BYTES = 4
+_LONGEST_MESSAGE = 64 * 2**20  # above it, it is none of ours
+_FORM = msgspec.json.encode([__version__, *Facts.__struct_fields__])
 _encode = msgspec.msgpack.Encoder().encode
 _lengths_of = msgspec.msgpack.Decoder(list[int]).decode
 _facts_in = msgspec.msgpack.Decoder(list[Facts | None]).decode
@@ -37,6 +42,16 @@ def send_lengths(stream: BinaryIO, lengths: Sequence[int]) -> None:
     _send(stream, _encode(lengths))
 
 
+def receive_form(stream: BinaryIO) -> None:
+    """Receive a worker's first answer.
+
+    Raises:
+        EOFError: it is none of this version.
+    """
+    if _receive(stream) != _FORM:
+        raise EOFError("somebody else answers")
+
+
 def receive_facts(stream: BinaryIO) -> list[Facts | None]:
     """Return a worker's answer.
 
@@ -47,9 +62,9 @@ def receive_facts(stream: BinaryIO) -> list[Facts | None]:
 
 
 def answer_all(lines: bytes | mmap.mmap, asked: BinaryIO, answers: BinaryIO) -> None:
-    """Answer until there is nobody to ask; the first answer, to nothing, is that it is ready."""
+    """Answer until there is nobody to ask."""
     reader, view = QuickReader(), memoryview(lines)
-    _send(answers, _encode([]))
+    _send(answers, _FORM)
     while True:
         try:
             lengths = _lengths_of(_receive(asked))
@@ -69,7 +84,10 @@ def _send(stream: BinaryIO, message: bytes) -> None:
 
 
 def _receive(stream: BinaryIO) -> bytes:
-    return _exactly(stream, int.from_bytes(_exactly(stream, _LENGTH_BYTES), "little"))
+    length = int.from_bytes(_exactly(stream, _LENGTH_BYTES), "little")
+    if length > _LONGEST_MESSAGE:
+        raise EOFError("somebody else answers")
+    return _exactly(stream, length)
 
 
 def _exactly(stream: BinaryIO, count: int) -> bytes:
@@ -81,4 +99,5 @@ def _exactly(stream: BinaryIO, count: int) -> bytes:
 
 if __name__ == "__main__":
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # who asks decides
-    answer_all(mmap.mmap(int(sys.argv[1]), 0), sys.stdin.buffer, sys.stdout.buffer)
+    with os.fdopen(int(sys.argv[2]), "wb") as answers:
+        answer_all(mmap.mmap(int(sys.argv[1]), 0), sys.stdin.buffer, answers)

@@ -4,17 +4,17 @@ from __future__ import annotations
 
 import mmap
 import os
+import select
 import subprocess
 import sys
 from collections import deque
-from contextlib import suppress
+from contextlib import ExitStack, suppress
 from itertools import cycle
-from select import select
 from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from vlog.analysis.block_worker import receive_facts, send_lengths
+from vlog.analysis.block_worker import receive_facts, receive_form, send_lengths
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -25,7 +25,8 @@ if TYPE_CHECKING:
 _FEW_BYTES = 64 * 2**20  # are read sooner than a process has begun
 _GROUP_BYTES, _MOST_BYTES = 2**20, 2**21  # that a worker gets at a time, about and at most
 _MOST_WORKERS = 4  # more find nothing to do: who asks them has work of its own
-_FAULTS = (OSError, EOFError, ValueError, msgspec.DecodeError)
+_PATIENCE_SECONDS = 10.0  # a worker takes milliseconds, unless somebody stops it
+_FAULTS = (OSError, EOFError, ValueError, RecursionError, MemoryError, msgspec.DecodeError)
 _COMMAND = ("-P", "-m", "vlog.analysis.block_worker")  # -P: nothing out of the current folder
 
 
@@ -44,7 +45,7 @@ def with_facts(blocks: Iterable[Line]) -> Iterator[tuple[Line, Facts | None]]:
             read += sum(len(block.raw) for block in group)
             if read >= _FEW_BYTES and not workers:
                 count = min(_processors(), _MOST_WORKERS)
-                workers = [_Worker() for _ in range(count if count > 1 else 0)]
+                workers.extend(_Worker() for _ in range(count if count > 1 else 0))
             if workers and all(worker.is_ready() for worker in workers):
                 yield from _in_turn(groups, workers)
     finally:
@@ -89,36 +90,45 @@ class _Worker:
     """A process that decodes; one that is gone, or never was, has no answers."""
 
     def __init__(self) -> None:
-        self._process: Any = None  # its pipes are there
-        self._lines: mmap.mmap | None = None  # that it looks at
+        self._process: Any = None  # its pipe is there
         self._is_ready = False
-        if not hasattr(os, "memfd_create"):
-            return  # elsewhere memory is shared by a file, which a full disk makes a trap
-        with suppress(OSError):
-            shared = os.memfd_create("vlog")
-            try:
-                os.ftruncate(shared, _MOST_BYTES)
-                self._lines = mmap.mmap(shared, 0)
-                self._process = subprocess.Popen(
-                    [sys.executable, *_COMMAND, str(shared)],
-                    stdin=subprocess.PIPE,
-                    stdout=subprocess.PIPE,
-                    stderr=subprocess.DEVNULL,
-                    pass_fds=[shared],
-                )
-            finally:
-                os.close(shared)
+        self._open = ExitStack()
+        with suppress(Exception):  # whatever keeps it from being had: the lines are read here then
+            self._start()
+
+    def _start(self) -> None:
+        # Where there is no memfd, memory is shared by a file, which a full disk makes a trap.
+        shared = os.memfd_create("vlog")
+        with ExitStack() as given:
+            given.callback(os.close, shared)
+            os.ftruncate(shared, _MOST_BYTES)
+            self._lines = self._open.enter_context(mmap.mmap(shared, 0))
+            answers, told = os.pipe()
+            given.callback(os.close, told)
+            self._answers = self._open.enter_context(os.fdopen(answers, "rb"))
+            self._arrival = select.poll()
+            self._arrival.register(answers, select.POLLIN)
+            self._process = subprocess.Popen(
+                [*_python(), *_COMMAND, str(shared), str(told)],
+                stdin=subprocess.PIPE,
+                stdout=subprocess.DEVNULL,
+                stderr=subprocess.DEVNULL,
+                pass_fds=[shared, told],
+            )
 
     def is_ready(self) -> bool:
-        """Return whether it has begun; until then who asks would wait."""
-        if self._process is not None and select([self._process.stdout], [], [], 0)[0]:
+        """Return whether it has begun, or never will; until then who asks would wait."""
+        if self._process is not None and not self._is_ready and self._arrival.poll(0):
             self._is_ready = True
-            self.answer()
-        return self._is_ready
+            try:
+                receive_form(self._answers)
+            except _FAULTS:
+                self.end()
+        return self._is_ready or self._process is None
 
     def ask(self, group: list[Line]) -> None:
         """Have it decode the blocks of many lines."""
-        if self._process is None or self._lines is None:
+        if self._process is None:
             return
         self._lines.seek(0)
         lengths = []
@@ -137,10 +147,12 @@ class _Worker:
         if self._process is None:
             return []
         try:
-            return receive_facts(self._process.stdout)
+            if self._arrival.poll(1000 * _PATIENCE_SECONDS):
+                return receive_facts(self._answers)
         except _FAULTS:
-            self.end()
-            return []
+            pass
+        self.end()
+        return []
 
     def end(self) -> None:
         """Have it gone."""
@@ -149,9 +161,20 @@ class _Worker:
             process.kill()
             with process, suppress(OSError):
                 process.stdin.close()
-        if self._lines is not None:
-            self._lines.close()
-            self._lines = None
+        self._open.close()
+
+
+def _python() -> list[str]:
+    """Return the command of this Python, as isolated as it is.
+
+    Raises:
+        OSError: it is inside of another program.
+    """
+    if not sys.executable or getattr(sys, "frozen", False):
+        raise OSError("no Python to be started")
+    flags = sys.flags
+    isolation = {"-I": flags.isolated, "-E": flags.ignore_environment, "-s": flags.no_user_site}
+    return [sys.executable, *(option for option, is_on in isolation.items() if is_on)]
 
 
 def _processors() -> int:

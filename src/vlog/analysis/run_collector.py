@@ -50,7 +50,9 @@ class RunCollector:
 
     def needs_entries_of(self, facts: Facts) -> bool:
         """Return whether the next entries have more to tell than their facts."""
-        return facts.rank <= self._lowest and self._course.needs_eta_of(facts)
+        if facts.rank < self._lowest:  # a course begins with them
+            return facts.has_eta
+        return facts.rank == self._lowest and self._course.needs_eta_of(facts)
 
     def add_all(self, facts: Facts, entries: list[QuickEntry]) -> None:
         """Take in the next entries, which are of one process.

@@ -126,7 +126,7 @@ def count_batch(batch: Any) -> dict[str, int]:
             shape = _attribute(part, "shape")
             if shape:
                 found["samples"] = int(shape[0])
-            if shape or place == _MAX_KEYS:
+            if shape or place + 1 == _MAX_KEYS:
                 break
         ids: Any = batch.get("input_ids") if is_mapping else None
         if hasattr(ids, "numel"):

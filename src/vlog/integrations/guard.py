@@ -50,11 +50,13 @@ def guarded(method: _Method) -> _Method:
         except Exception as error:  # noqa: BLE001 - this is the boundary to the training
             self.report_fault(f"{method.__name__} failed", error)
         finally:
-            if has_entered:
-                ledger.leave()  # type: ignore[union-attr]
-            if is_main:
-                deferred_signals.depth -= 1
-                if deferred_signals.waiting:
-                    deferred_signals.deliver()
+            try:  # a signal handler that is not ours may raise in here
+                if has_entered:
+                    ledger.leave()  # type: ignore[union-attr]
+            finally:
+                if is_main:
+                    deferred_signals.depth -= 1
+                    if deferred_signals.waiting:
+                        deferred_signals.deliver()
 
     return cast("_Method", safe)

@@ -287,13 +287,15 @@ class VerboseLoggingCallback(TrainerCallback):  # type: ignore[misc]  # untyped 
     on_optimizer_step = _passed_by(OPTIMIZER, "Mark the optimizer.")
 
     @guarded
-    def on_step_end(self, args: Any, state: Any, control: Any, **_more: Any) -> None:
+    def on_step_end(self, args: Any, state: Any, control: Any, *_given: Any, **_more: Any) -> None:
         """Accept the step's entry."""
         if self._run is not None:
             self._run.step_end(state, control)
 
     @guarded
-    def on_log(self, args: Any, state: Any, control: Any, logs: Any = None, **_more: Any) -> None:
+    def on_log(
+        self, args: Any, state: Any, control: Any, logs: Any = None, *_given: Any, **_more: Any
+    ) -> None:
         """Complete the step's entry, or write metrics that came without one."""
         if self._run is not None:
             self._run.log(state, logs or {})
