@@ -53,6 +53,18 @@ class TestIsoTimestamp:
         assert by_datetime(NOW) == iso_timestamp(NOW)
 
 
+def test_knows_a_place_from_another_whose_zones_have_the_same_names(monkeypatch):
+    moment = 1_750_000_000  # in summer: CDT in both, an hour apart
+    try:
+        for place in ("America/Chicago", "America/Havana"):
+            monkeypatch.setenv("TZ", place)
+            time.tzset()
+            assert by_datetime(moment) == iso_timestamp(moment)
+    finally:
+        monkeypatch.undo()
+        time.tzset()
+
+
 def test_knows_both_hours_of_the_night_in_which_clocks_are_put_back(monkeypatch):
     monkeypatch.setenv("TZ", "America/St_Johns")
     time.tzset()

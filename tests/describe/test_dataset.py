@@ -141,6 +141,12 @@ class TestCountBatch:
     def test_tells_nothing_where_nothing_is_to_be_told(self, batch):
         assert {} == count_batch(batch)
 
+    def test_looks_at_the_first_fifty_parts(self):
+        parts = ["text"] * 49 + [torch.zeros(7)]
+
+        assert {"samples": 7} == count_batch(parts)
+        assert {} == count_batch(["text", *parts])
+
     @pytest.mark.parametrize("wrap", [list, tuple, lambda parts: parts[0]])
     def test_takes_samples_from_tensors_without_names(self, wrap):
         assert {"samples": 3} == count_batch(wrap([torch.zeros(3, 2), torch.zeros(3)]))

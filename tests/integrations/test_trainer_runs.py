@@ -293,8 +293,11 @@ class TestMemoryAlert:
 class TestHooksOfASubclass:
     def test_may_hand_their_arguments_on_by_place(self):
         class Mine(VerboseLoggingCallback):
-            def on_log(self, args, state, control, logs=None, **kwargs):
-                super().on_log(args, state, control, logs, **kwargs)
+            def on_log(self, args, state, control, logs=None, model=None, **kwargs):
+                super().on_log(args, state, control, logs, model, **kwargs)
+
+            def on_step_end(self, args, state, control, model=None, **kwargs):
+                super().on_step_end(args, state, control, model, **kwargs)
 
             def on_pre_optimizer_step(self, args, state, control, model=None, **kwargs):
                 super().on_pre_optimizer_step(args, state, control, model, **kwargs)
