@@ -1,6 +1,5 @@
 """Reading in blocks finds what reading line by line finds, whatever became of the log."""
 
-import io
 import tempfile
 from contextlib import ExitStack, contextmanager
 from functools import cache
@@ -14,10 +13,8 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 import vlog
-import vlog.analysis.summary
 import vlog.analysis.validate
 import vlog.file_lines
-from vlog.analysis.block_worker import answer_all, receive_facts, receive_form, send_lengths
 from vlog.analysis.quick_entries import QuickReader
 from vlog.analysis.summary import summarize
 from vlog.file_lines import FileLines
@@ -59,24 +56,10 @@ def found_in(log):
     return [repr(each) for each in (entries, problems, vlog.validate(log), summarize(log))]
 
 
-def by_messages(blocks):
-    """Yield blocks with their facts as another process tells them."""
-    for block in blocks:
-        asked, answered, lines = io.BytesIO(), io.BytesIO(), b"".join(block.lines)
-        send_lengths(asked, [len(lines)] if block.lines else [])
-        asked.seek(0)
-        answer_all(lines, asked, answered)
-        answered.seek(0)
-        receive_form(answered)
-        yield block, next(iter(receive_facts(answered)), None)
-
-
 def both_ways(log, block_bytes=2**17):
     """Return what is found in blocks, and line by line."""
     with patch.object(vlog.file_lines, "_BLOCK_BYTES", block_bytes):
         in_blocks = found_in(log)
-        with patch.object(vlog.analysis.summary, "with_facts", by_messages):
-            assert in_blocks[-1] == repr(summarize(log))
     with line_by_line():
         return in_blocks, found_in(log)
 

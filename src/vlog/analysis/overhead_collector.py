@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import math
-from functools import reduce
-from operator import add
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from vlog.analysis.fields import integer_at, number_at, object_at, text_at
 from vlog.analysis.run_summary import Overhead
+
+if TYPE_CHECKING:
+    from vlog.analysis.quick_entries import StepOverhead
 
 _MAX_EXTRAS = 10  # rubbish can name any number of them
 
@@ -25,24 +26,25 @@ class OverheadCollector:
     def add_step(self, entry: dict[str, Any]) -> None:
         """Take in the entry of a step; at ultra it says what vlog cost since the one before."""
         section = object_at(entry, "overhead")
-        seconds = number_at(section, "training_thread_seconds")
-        percent = number_at(section, "training_thread_percent")
-        if seconds is not None and percent:
-            written = integer_at(section, "bytes_written") or 0
-            self.add_all([seconds], [100 * seconds / percent], written)
+        self._add(
+            number_at(section, "training_thread_seconds"),
+            number_at(section, "training_thread_percent"),
+            integer_at(section, "bytes_written"),
+        )
 
-    def add_all(self, seconds: list[float], of_seconds: list[float], bytes_written: int) -> None:
-        """Take in the `overhead` of steps' entries.
+    def add_all(self, sections: list[StepOverhead]) -> None:
+        """Take in the `overhead` of steps' entries."""
+        for each in sections:
+            seconds, percent = each.training_thread_seconds, each.training_thread_percent
+            self._add(seconds, percent, each.bytes_written)
 
-        Args:
-            seconds: What vlog took, of each.
-            of_seconds: Of how much.
-            bytes_written: In all of them.
-        """
-        self._steps += len(seconds)
-        self._seconds = reduce(add, seconds, self._seconds)
-        self._covered_seconds = reduce(add, of_seconds, self._covered_seconds)
-        self._bytes += bytes_written
+    def _add(self, seconds: float | None, percent: float | None, bytes_written: int | None) -> None:
+        if seconds is None or not percent:
+            return
+        self._steps += 1
+        self._seconds += seconds
+        self._covered_seconds += 100 * seconds / percent
+        self._bytes += bytes_written or 0
 
     def add_change(self, entry: dict[str, Any]) -> None:
         """Take in an `overhead_budget` entry."""

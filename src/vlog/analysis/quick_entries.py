@@ -38,7 +38,7 @@ _TYPES = (
 _HEAD_BYTES = 128  # in which the signs of a message stand; what follows is ASCII, mostly
 _Number = Integer | float | None
 _Count = Annotated[int, msgspec.Meta(ge=1, le=2**53)]
-_NOTHING = msgspec.Raw(b"")
+NOTHING = msgspec.Raw(b"")
 
 
 class Timing(msgspec.Struct, gc=False):
@@ -99,14 +99,14 @@ class QuickEntry(msgspec.Struct, gc=False, forbid_unknown_fields=True):
     timing: Timing | None = None
     progress: Progress | None = None
     loss_window_steps: _Count = 1
-    batch: msgspec.Raw = _NOTHING
+    batch: msgspec.Raw = NOTHING
     samples: int = 0
     tokens: int = 0
-    phases: msgspec.Raw = _NOTHING
+    phases: msgspec.Raw = NOTHING
     overhead: StepOverhead | None = None
-    resource_usage: msgspec.Raw = _NOTHING
+    resource_usage: msgspec.Raw = NOTHING
     resource_age_seconds: float | None = None
-    trends: msgspec.Raw = _NOTHING
+    trends: msgspec.Raw = NOTHING
 
     @property
     def all_steps(self) -> int | None:
@@ -125,25 +125,18 @@ class QuickReader:
     def __init__(self) -> None:
         self._decode = msgspec.json.Decoder(QuickEntry).decode
 
-    def entries_of(self, lines: Sequence[bytes]) -> list[QuickEntry]:
-        """Return the entries of all lines, if they can be had so and are of one process."""
-        decode = self._decode
-        try:
-            # The decoder does not look at all of a line.
-            found = [decode(raw) for raw in lines] if _is_utf8(lines) else []
-        except REFUSALS:
-            return []
-        return found if _are_of_one_process(found) else []
-
     def parts_of(self, block: Line) -> Iterator[list[QuickEntry] | Line]:
         """Yield entries of one process, one behind the other, or a line, in order."""
-        found = self.entries_of(block.lines)
-        if found:
-            yield found
-        elif _is_utf8(block.lines):
+        if not _is_utf8(block.lines):  # the decoder does not look at all of it
+            yield from block.split()
+            return
+        decode = self._decode
+        try:
+            found = [decode(raw) for raw in block.lines]
+        except REFUSALS:
             yield from self._one_by_one(block)
         else:
-            yield from block.split()
+            yield from _by_process(found)
 
     def _one_by_one(self, block: Line) -> Iterator[list[QuickEntry] | Line]:
         found: list[QuickEntry] = []
@@ -173,17 +166,16 @@ def _is_text(raw: bytes) -> bool:
     return True
 
 
-def _are_of_one_process(entries: list[QuickEntry]) -> bool:
-    if not entries:
-        return False
-    run_id, rank, pid = _process_of(entries[0])
-    return False not in [
-        each.run_id == run_id and each.rank == rank and each.pid == pid for each in entries
-    ]
-
-
 def _by_process(entries: list[QuickEntry]) -> Iterator[list[QuickEntry]]:
-    return (list(group) for _, group in groupby(entries, _process_of))
+    if not entries:
+        return
+    run_id, rank, pid = _process_of(entries[0])
+    if False not in [
+        each.run_id == run_id and each.rank == rank and each.pid == pid for each in entries
+    ]:
+        yield entries
+    else:
+        yield from (list(group) for _, group in groupby(entries, _process_of))
 
 
 _process_of = attrgetter("run_id", "rank", "pid")
@@ -194,12 +186,18 @@ def last_given(values: Iterable[Any], otherwise: Any) -> Any:
     return next((value for value in values if value is not None), otherwise)
 
 
-def decoded(part: bytes) -> Any:
+def types_of(entries: list[QuickEntry]) -> dict[str, int]:
+    """Return how many entries of each type are there, in the order of appearance."""
+    types = [entry.type for entry in entries]
+    return {name: types.count(name) for name in dict.fromkeys(types)}
+
+
+def decoded(part: msgspec.Raw) -> Any:
     """Return what stands in a part of an entry; None where it is absent.
 
     None, too, if a number in it is beyond what floats hold: no writer of ours writes that.
     """
     try:
-        return orjson.loads(part) if part else None
+        return None if part is NOTHING else orjson.loads(bytes(part))
     except orjson.JSONDecodeError:
         return None

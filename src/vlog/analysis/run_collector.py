@@ -10,7 +10,6 @@ from vlog.analysis.rank_collector import RankCollector
 from vlog.analysis.run_summary import Missing
 
 if TYPE_CHECKING:
-    from vlog.analysis.facts import Facts
     from vlog.analysis.quick_entries import QuickEntry
     from vlog.analysis.run_summary import Alert, RunSummary
 
@@ -48,25 +47,12 @@ class RunCollector:
         if rank == self._lowest:
             self._course.add(entry)
 
-    def needs_entries_of(self, facts: Facts) -> bool:
-        """Return whether the next entries have more to tell than their facts."""
-        if facts.rank < self._lowest:  # a course begins with them
-            return facts.has_eta
-        return facts.rank == self._lowest and self._course.needs_eta_of(facts)
-
-    def add_all(self, facts: Facts, entries: list[QuickEntry]) -> None:
-        """Take in the next entries, which are of one process.
-
-        Args:
-            facts: Theirs.
-            entries: The same, if they are at hand.
-        """
-        self._rank(facts.rank).add_facts(facts)
-        if facts.rank != self._lowest:
-            return
-        if self._course.needs_eta_of(facts):
-            self._course.check_eta(entries)
-        self._course.add_facts(facts)
+    def add_all(self, entries: list[QuickEntry], types: dict[str, int]) -> None:
+        """Take in the next entries, which are of one process, and their types."""
+        rank = entries[0].rank
+        self._rank(rank).add_all(entries)
+        if rank == self._lowest:
+            self._course.add_all(entries, types)
 
     def _rank(self, rank: int) -> RankCollector:
         if rank not in self._ranks:

@@ -8,12 +8,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from vlog.analysis.block_workers import with_facts
 from vlog.analysis.collector import count_name
 from vlog.analysis.dropped import add_missing, is_gap
-from vlog.analysis.facts import facts_of
 from vlog.analysis.fields import integer_at, text_at
-from vlog.analysis.quick_entries import QuickReader
+from vlog.analysis.quick_entries import QuickReader, types_of
 from vlog.analysis.run_collector import RunCollector
 from vlog.analysis.run_summary import Missing
 from vlog.family import list_family
@@ -22,7 +20,6 @@ from vlog.schema import EventType
 from vlog.segments import list_segments, log_of
 
 if TYPE_CHECKING:
-    from vlog.analysis.facts import Facts
     from vlog.analysis.quick_entries import QuickEntry
     from vlog.analysis.run_summary import RunSummary
     from vlog.file_lines import Line
@@ -96,10 +93,8 @@ def summarize(path: LogPath) -> Summary:
         LogReadError: the log cannot be opened.
     """
     collection = _Collection(os.fsdecode(path))
-    blocks = read_blocks(path, on_problem=collection.add_problem)
-    for block, facts in with_facts(blocks):
-        if facts is None or not collection.takes(facts):
-            collection.add_block(block)
+    for block in read_blocks(path, on_problem=collection.add_problem):
+        collection.add_block(block)
     return collection.finish()
 
 
@@ -117,22 +112,17 @@ class _Collection:
         """Take in the next lines."""
         for part in self._reader.parts_of(block):
             if isinstance(part, list):
-                self._add_all(facts_of(part), part)
+                self._add_all(part)
             else:
                 self._add_line(part)
 
-    def takes(self, facts: Facts) -> bool:
-        """Take in the facts of the next lines, unless the lines have more to tell."""
-        if self._run(facts.run_id, facts.run_id, facts.rank).needs_entries_of(facts):
-            return False
-        self._add_all(facts, [])
-        return True
-
-    def _add_all(self, facts: Facts, entries: list[QuickEntry]) -> None:
-        self._summary.entries += facts.count
-        for name, count in facts.types.items():
+    def _add_all(self, entries: list[QuickEntry]) -> None:
+        self._summary.entries += len(entries)
+        types = types_of(entries)
+        for name, count in types.items():
             count_name(self._types, name, count)
-        self._run(facts.run_id, facts.run_id, facts.rank).add_all(facts, entries)
+        run_id = entries[0].run_id
+        self._run(run_id, run_id, entries[0].rank).add_all(entries, types)
 
     def _add_line(self, line: Line) -> None:
         try:
