@@ -16,14 +16,23 @@ def by_datetime(seconds):
     return datetime.fromtimestamp(seconds).astimezone().isoformat(timespec="microseconds")
 
 
-@pytest.fixture(params=["UTC", "Asia/Kathmandu", "America/St_Johns", "Africa/Monrovia"])
-def place(request, monkeypatch):
-    """A place: its offset has quarters of an hour, its time changed at 00:01, or had seconds."""
-    monkeypatch.setenv("TZ", request.param)
-    time.tzset()
-    yield request.param
+@pytest.fixture
+def go_to(monkeypatch):
+    """Have local time be that of a place."""
+
+    def go(place):
+        monkeypatch.setenv("TZ", place)
+        time.tzset()
+
+    yield go
     monkeypatch.undo()
     time.tzset()
+
+
+@pytest.fixture(params=["UTC", "Asia/Kathmandu", "America/St_Johns", "Africa/Monrovia"])
+def place(request, go_to):
+    """A place: its offset has quarters of an hour, its time changed at 00:01, or had seconds."""
+    go_to(request.param)
 
 
 @pytest.mark.usefixtures("place")
@@ -53,30 +62,20 @@ class TestIsoTimestamp:
         assert by_datetime(NOW) == iso_timestamp(NOW)
 
 
-def test_knows_a_place_from_another_whose_zones_have_the_same_names(monkeypatch):
+def test_knows_a_place_from_another_whose_zones_have_the_same_names(go_to):
     moment = 1_750_000_000  # in summer: CDT in both, an hour apart
-    try:
-        for place in ("America/Chicago", "America/Havana"):
-            monkeypatch.setenv("TZ", place)
-            time.tzset()
-            assert by_datetime(moment) == iso_timestamp(moment)
-    finally:
-        monkeypatch.undo()
-        time.tzset()
+    for place in ("America/Chicago", "America/Havana"):
+        go_to(place)
+        assert by_datetime(moment) == iso_timestamp(moment)
 
 
-def test_knows_both_hours_of_the_night_in_which_clocks_are_put_back(monkeypatch):
-    monkeypatch.setenv("TZ", "America/St_Johns")
-    time.tzset()
-    try:
-        # In 2009 the clocks of Newfoundland were put back a minute after midnight.
-        midnight = 1_257_042_600
-        times = [midnight + each for each in range(-4000, 8000, 7)]
+def test_knows_both_hours_of_the_night_in_which_clocks_are_put_back(go_to):
+    go_to("America/St_Johns")
+    # In 2009 the clocks of Newfoundland were put back a minute after midnight.
+    midnight = 1_257_042_600
+    times = [midnight + each for each in range(-4000, 8000, 7)]
 
-        texts = [iso_timestamp(each) for each in times]
+    texts = [iso_timestamp(each) for each in times]
 
-        assert texts == [by_datetime(each) for each in times]
-        assert {text[-6:] for text in texts} == {"-02:30", "-03:30"}
-    finally:
-        monkeypatch.undo()
-        time.tzset()
+    assert texts == [by_datetime(each) for each in times]
+    assert {text[-6:] for text in texts} == {"-02:30", "-03:30"}

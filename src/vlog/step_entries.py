@@ -114,8 +114,7 @@ class StepEntries:
             awaits_log: Whether a log of this step is to be expected: `log` or any later event
                 then writes the entry.
         """
-        if self._held is not None:
-            self.release()
+        self.release()
         self._log.step, self._log.epoch = step, epoch
         seconds = self._progress.step_complete(samples, tokens)
         held: dict[str, Any] = {"metrics": metrics}

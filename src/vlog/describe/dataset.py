@@ -119,14 +119,15 @@ def count_batch(batch: Any) -> dict[str, int]:
     found: dict[str, int] = {}
     try:
         is_mapping = isinstance(batch, Mapping)
-        parts = batch.values() if is_mapping else batch
-        if not is_mapping and not isinstance(batch, (list, tuple)):
-            parts = (batch,)
-        for place, part in enumerate(parts):
+        parts: Any = (batch,)
+        if is_mapping:
+            parts = batch.values()
+        elif isinstance(batch, (list, tuple)):
+            parts = batch
+        for part in islice(parts, _MAX_KEYS):
             shape = _attribute(part, "shape")
             if shape:
                 found["samples"] = int(shape[0])
-            if shape or place + 1 == _MAX_KEYS:
                 break
         ids: Any = batch.get("input_ids") if is_mapping else None
         if hasattr(ids, "numel"):
