@@ -65,9 +65,10 @@ class TestAlertAtTheStart:
 
 class TestSlowSteps:
     def test_are_told_with_the_part_that_grew(self):
-        wait = [0.002]
-        callback = VerboseLoggingCallback("medium", "log.jsonl", alert_after_seconds=0.5)
-        acts = {140: lambda: wait.__setitem__(0, 0.03), 220: lambda: wait.__setitem__(0, 0.002)}
+        # Waits far above what else a step takes, which differs between machines and moments.
+        wait = [0.01]
+        callback = VerboseLoggingCallback("medium", "log.jsonl", alert_after_seconds=1.0)
+        acts = {100: lambda: wait.__setitem__(0, 0.1), 150: lambda: wait.__setitem__(0, 0.01)}
         make_trainer(
             [callback, At(acts)],
             max_steps=300,
@@ -79,13 +80,13 @@ class TestSlowSteps:
             alerts_of(entries)
         )
         alert, resolved = of_type(entries, *ALERTS)
-        assert 140 < alert["step"] < 220 < resolved["step"] < 265
+        assert 100 < alert["step"] < 150 < resolved["step"]
         assert "WARNING" == alert["level"]
         assert "data_wait grew most" in alert["message"]
         assert alert["value"] > alert["threshold"]
-        assert alert["evidence"]["usual"]["parts"]["data_wait_seconds"] < 0.03
+        assert alert["evidence"]["usual"]["parts"]["data_wait_seconds"] < 0.05
         assert {"cpu", "process"} <= set(alert["evidence"])
-        assert 0.02 < alert["evidence"]["recent"]["parts"]["data_wait_seconds"]
+        assert 0.05 < alert["evidence"]["recent"]["parts"]["data_wait_seconds"]
 
 
 @contextmanager
