@@ -13,13 +13,14 @@ import importlib.util
 import os
 import platform
 import re
+import resource
 import statistics
 import subprocess
 import sys
 import tempfile
 import time
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 import msgspec
 import orjson
@@ -182,17 +183,37 @@ READERS: dict[str, tuple[Callable[[str], None], str, str | None]] = {
 
 
 def child(name: str, path: str) -> None:
-    """Read once, and print the seconds that it took, and the process's peak memory in KiB."""
+    """Read once, and print the seconds, and the peak memory in KiB: its own, a helper's."""
     began = time.perf_counter()
     READERS[name][0](path)
     seconds = time.perf_counter() - began
     # What `getrusage` says would be the parent's if that is larger.
     status = Path("/proc/self/status").read_text(encoding="ascii")
-    print(seconds, status.partition("VmHWM:")[2].split()[0])
+    helper = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss
+    print(seconds, status.partition("VmHWM:")[2].split()[0], helper)
 
 
-def measured(name: str, path: Path) -> tuple[float, float] | None:
-    """Return the seconds that a reader takes in a fresh process, and its peak memory in MB.
+class Reading(NamedTuple):
+    """What one reading took.
+
+    Attributes:
+        seconds: From the call to its end.
+        peak_mb: Memory of its process at the most.
+        helper_mb: Of the largest process that it has started; 0 if it starts none.
+    """
+
+    seconds: float
+    peak_mb: float
+    helper_mb: float
+
+    @property
+    def memory_text(self) -> str:
+        """The memory in MB; in brackets behind a plus that of each helper."""
+        return f"{self.peak_mb:.0f}" + (f" + {self.helper_mb:.0f} each" if self.helper_mb else "")
+
+
+def measured(name: str, path: Path) -> Reading | None:
+    """Return what a reader takes in a fresh process.
 
     None if it cannot read the file, or is not installed.
     """
@@ -203,32 +224,32 @@ def measured(name: str, path: Path) -> tuple[float, float] | None:
     process = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=package is None)
     if process.returncode:
         return None
-    seconds, peak = process.stdout.split()
-    return float(seconds), int(peak) / 1024
+    seconds, peak, helper = map(float, process.stdout.split())
+    return Reading(seconds, peak / 1024, helper / 1024)
 
 
 def rows(path: Path, size: float, rounds: int, small: Path | None) -> list[str]:
     """Return a row for each reader; in a round each of them reads the same file once."""
-    found: list[dict[str, tuple[float, float] | None]] = []
+    found: list[dict[str, Reading | None]] = []
     for number in range(rounds):
         print(f"{path.name}: round {number + 1} of {rounds}", file=sys.stderr)
         found.append({name: measured(name, path) for name in READERS})
     return [row(name, found, size, small) for name in READERS]
 
 
-def row(
-    name: str, found: list[dict[str, tuple[float, float] | None]], size: float, small: Path | None
-) -> str:
+def row(name: str, found: list[dict[str, Reading | None]], size: float, small: Path | None) -> str:
     _, label, package = READERS[name]
     own = [each[name] for each in found if each[name] is not None]
     if len(own) < len(found):
         return f"| {label} | not installed, or cannot read it | | |"
-    speeds = [each["orjson"][0] / seconds for each, (seconds, _) in zip(found, own, strict=True)]
-    memory = f"{max(peak for _, peak in own):.0f}"
+    speeds = [
+        each["orjson"].seconds / reading.seconds for each, reading in zip(found, own, strict=True)
+    ]
+    memory = max(own, key=lambda reading: reading.peak_mb).memory_text
     if small is not None and package is None:
-        memory = f"{memory} ({measured(name, small)[1]:.0f})"
+        memory = f"{memory} ({measured(name, small).memory_text})"
     spread = f"{statistics.median(speeds):.2f} ({min(speeds):.2f} to {max(speeds):.2f})"
-    rate = size / statistics.median(seconds for seconds, _ in own) / 1e6
+    rate = size / statistics.median(reading.seconds for reading in own) / 1e6
     return f"| {label} | {spread} | {rate:.0f} | {memory} |"
 
 
@@ -269,7 +290,8 @@ def table(gigabytes: float, rounds: int) -> str:
             f"Readers of a log of {size / 1e9:.2f} GB: a Trainer's run at ultra, steps repeated",
             f"({machine()}).",
             f"Speed: that of the first row is 1; median of {rounds} rounds, lowest and highest.",
-            "Each reading is a process of its own; in brackets its memory on a tenth of the log.",
+            "Each reading is a process of its own; in brackets its memory on a tenth of the log,",
+            "behind a plus that of each process that it starts.",
             "",
             head,
             *plain,

@@ -1,5 +1,6 @@
 """Reading in blocks finds what reading line by line finds, whatever became of the log."""
 
+import pickle
 import tempfile
 from contextlib import ExitStack, contextmanager
 from functools import cache
@@ -13,9 +14,11 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 import vlog
+import vlog.analysis.summary
 import vlog.analysis.validate
 import vlog.file_lines
-from vlog.analysis.quick_entries import QuickReader
+import vlog.stretches
+from vlog.analysis.quick_entries import quick_parts_of
 from vlog.analysis.summary import summarize
 from vlog.file_lines import FileLines
 from vlog.segments import segment_path
@@ -43,9 +46,29 @@ def line_by_line():
     with ExitStack() as stack:
         stack.enter_context(patch.object(FileLines, "_blocks", FileLines._lines))
         stack.enter_context(
-            patch.object(QuickReader, "parts_of", lambda self, block: block.split())
+            patch.object(vlog.analysis.summary, "quick_parts_of", lambda block: block.split())
         )
         stack.enter_context(patch.object(vlog.analysis.validate, "valid_entries", lambda block: []))
+        yield
+
+
+@contextmanager
+def in_stretches():
+    """Take a file a few lines at a time, as other processes do, but in this one."""
+
+    def taken(take, places):
+        for place in places:
+            yield pickle.loads(pickle.dumps(take(*place)))
+
+    with ExitStack() as stack:
+        for name, value in (
+            ("_FEW_BYTES", 1),
+            ("_STRETCH_BYTES", 2_000),
+            ("_processors", lambda: 2),
+            ("_is_alone", lambda: True),
+        ):
+            stack.enter_context(patch.object(vlog.stretches, name, value))
+        stack.enter_context(patch.object(vlog.file_lines, "taken_by_processes", taken))
         yield
 
 
@@ -60,6 +83,8 @@ def both_ways(log, block_bytes=2**17):
     """Return what is found in blocks, and line by line."""
     with patch.object(vlog.file_lines, "_BLOCK_BYTES", block_bytes):
         in_blocks = found_in(log)
+        with in_stretches():
+            assert in_blocks[-1] == repr(summarize(log))
     with line_by_line():
         return in_blocks, found_in(log)
 
@@ -176,6 +201,30 @@ class TestBlocks:
 
         assert by_line == in_blocks
 
+    def test_find_the_same_of_steps_that_bear_on_each_other(self, tmp_path):
+        """A reading comes again after none, a loss follows its step's, totals come and go."""
+        log, lines = tmp_path / "run.jsonl", recorded_lines()
+        entries = [orjson.loads(line) for line in lines]
+        steps = [entry for entry in entries if entry["type"] == "training_step_complete"]
+        for entry in steps[0], steps[2]:  # none in between
+            entry["resource_usage"] = {"cpu": {"usage_percent": 7}}
+        steps[2]["progress"]["total_steps"] = 8
+        steps[3]["progress"]["total_steps"] = steps[3]["progress"]["remaining_steps"] = None
+        named = steps[5] | {"non_finite_steps": [steps[6]["step"], steps[7]["step"]]}
+        steps[7]["loss_window_steps"] = 2
+        for entry in steps[6:8]:
+            entry["metrics"]["loss"] = -1.0
+        entries.insert(entries.index(steps[5]), named)
+        log.write_bytes(b"".join(orjson.dumps(entry) + b"\n" for entry in entries))
+
+        in_blocks, by_line = both_ways(log)
+        summary = summarize(log)
+
+        assert by_line == in_blocks
+        assert summary.runs[0].resources.readings == 2
+        assert summary.runs[0].loss.best_step == steps[7]["step"]
+        assert summary.runs[0].time.eta_check.step == 4
+
     @settings(max_examples=30, deadline=None)
     @given(cut=PLACE, damage=st.none() | PLACE, block_bytes=st.sampled_from([300, 2**17]))
     def test_find_the_same_in_compressed_segments(self, cut, damage, block_bytes):
@@ -216,7 +265,7 @@ class TestBlocks:
             quick = [
                 len(part)
                 for block in FileLines(log, stream, None, in_blocks=True).complete()
-                for part in QuickReader().parts_of(block)
+                for part in quick_parts_of(block)
                 if isinstance(part, list)
             ]
 

@@ -4,21 +4,28 @@ from __future__ import annotations
 
 import io
 import os
+import sys
 from collections.abc import Callable
+from contextlib import closing
+from functools import partial
 from pathlib import Path
-from typing import IO, TYPE_CHECKING, NamedTuple
+from typing import IO, TYPE_CHECKING, Any, NamedTuple
 
 from vlog.segments import COMPRESSED_SUFFIX, DECOMPRESSION_ERRORS, open_segment
+from vlog.stretches import stretches_of, taken_by_processes
 
 if TYPE_CHECKING:
     from collections.abc import Generator, Iterator, Sequence
+
+    _Of = Callable[["Line"], list[Any]]
+    _Taken = tuple[list[Any], int, list[tuple[int, str, bytes]]]
 
 MAX_LINE_BYTES = 64 * 2**20  # a longer line is not an entry; it is skipped, not held in memory
 _HEAD_BYTES = 4096  # how much of a file's beginning tells it from another one
 _SKIPPED_BYTES = 2**18  # decompressed at a time on the way to a place in a segment
 _SHOWN_BYTES = 200  # how much of a line too long is kept to be shown
 _NULS = bytes(2**20)  # as many of a line are read at a time
-_BLOCK_BYTES = 2**17  # read at a time in blocks: what is made of them stays in the cache
+_BLOCK_BYTES = 2**18  # read at a time in blocks: what is made of them stays in the cache
 
 OnProblem = Callable[[Path, int, str, bytes], None]
 """Called with file, line number (from 1), reason and raw bytes of what could not be read."""
@@ -37,7 +44,9 @@ class Line(NamedTuple):
             a file had grown and its content was not on the disk yet.
         lines: The lines of a block, each with its newline and the NUL bytes in front of it. A
             block is a `Line` that stands for several: `number` and `start` are those of the first,
-            and `raw` is what was read at once: they, and perhaps a part of the next one.
+            and `raw` is empty.
+        found: What was made of many lines already, by another process; they do not stand here.
+            Where a line stands in it, its number counts from `number`, which is 1 there.
     """
 
     path: Path
@@ -47,6 +56,7 @@ class Line(NamedTuple):
     start: int = 0
     nuls: int = 0
     lines: Sequence[bytes] = ()
+    found: Any = None
 
     @property
     def is_blank(self) -> bool:
@@ -72,6 +82,8 @@ class FileLines:
         stream: The file, open, decompressed.
         on_problem: Told what cannot be read.
         in_blocks: Whether to return many lines at a time: see `Line.lines`.
+        of: Makes of a block a list of what is wanted of it. Where it pays, other processes do that
+            with the lines, and what they found is returned, pickled in between: see `Line.found`.
 
     Attributes:
         path: The file.
@@ -85,11 +97,15 @@ class FileLines:
         on_problem: OnProblem | None,
         *,
         in_blocks: bool = False,
+        of: _Of | None = None,
     ) -> None:
         self.path = path
         self.number = 0
         self._in_blocks = in_blocks
+        self._of = of
+        self._is_compressed = path.suffix in COMPRESSED_SUFFIX.values()
         self._end = 0  # bytes read as lines, those of an incomplete one included
+        self._until = sys.maxsize  # ... and no more of them
         self._stream = stream
         self._on_problem = on_problem
         self._pending = bytearray()  # a last line whose newline is not there yet
@@ -104,22 +120,56 @@ class FileLines:
         return self._blocks() if self._in_blocks else self._lines()
 
     def _blocks(self) -> Iterator[Line]:
+        if self._of is not None and not self._is_compressed and not self._is_begun:
+            yield from self._by_processes(self._of)
         while chunk := self._chunk():
+            start = self._end
             self._end += len(chunk)
-            if self._is_begun:
-                chunk = yield from self._go_on(chunk)
-            start = self._end - len(chunk)
             lines = io.BytesIO(chunk).readlines()  # faster than to count the newlines
+            if self._is_begun:
+                start += yield from self._go_on(lines, start)
             if lines and not lines[-1].endswith(b"\n"):
                 self._join(lines.pop())
             if lines:
                 first = self.number + 1
                 self.number += len(lines)
-                yield Line(self.path, first, chunk, False, start, 0, lines)
+                yield Line(self.path, first, b"", False, start, 0, lines)
+
+    def _by_processes(self, of: _Of) -> Iterator[Line]:
+        """Yield what other processes find in what is there now, as far as they come."""
+        begin = self._end
+        stretches = stretches_of(self._stream.fileno(), begin)
+        with closing(taken_by_processes(partial(self._take, of), stretches)) as found:
+            for (parts, lines, problems), (start, end) in zip(found, stretches, strict=False):
+                before = self.number
+                self.number += lines
+                self._end = self._stream.seek(end)
+                for number, reason, raw in problems:
+                    self.report(before + number, reason, raw)
+                yield Line(self.path, before + 1, b"", False, start, 0, (), parts)
+
+    def _take(self, of: _Of, start: int, end: int) -> _Taken:
+        """Return what is found in a stretch of whole lines, in a process of its own.
+
+        Raises:
+            EOFError: the file has changed, and they are no whole lines any more.
+        """
+        problems: list[tuple[int, str, bytes]] = []
+        again = Path(f"/proc/self/fd/{self._stream.fileno()}")  # the same, under any name
+        with again.open("rb") as stream:
+            stream.seek(start)
+            file = FileLines(
+                self.path, stream, lambda _, *problem: problems.append(problem), in_blocks=True
+            )
+            file._end, file._until = start, end
+            parts = [part for block in file.complete() for part in of(block)]
+        if file._is_begun or file._end != end:
+            raise EOFError(f"{self.path} was changed while it was read")
+        return parts, file.number, problems
 
     def _chunk(self) -> bytes:
-        most = min(MAX_LINE_BYTES, _BLOCK_BYTES)
-        if self.path.suffix not in COMPRESSED_SUFFIX.values():
+        most = min(MAX_LINE_BYTES, _BLOCK_BYTES, self._until - self._end)
+        if not self._is_compressed:
             return self._stream.read(most)
         if self._damage is not None:
             raise self._damage
@@ -135,22 +185,25 @@ class FileLines:
             self._damage = error
         return b"".join(pieces)
 
-    def _go_on(self, chunk: bytes) -> Generator[Line, None, bytes]:
-        """Return `chunk` behind what there is of its first line, or yield that, if it is odd."""
-        end = chunk.find(b"\n") + 1
-        is_odd = self._nuls or self._excess or len(self._pending) + end > MAX_LINE_BYTES
-        if end and not is_odd:
-            chunk = bytes(self._pending) + chunk
+    def _go_on(self, lines: list[bytes], start: int) -> Generator[Line, None, int]:
+        """Complete the first line by what there is of it; take it out and yield it, if it is odd.
+
+        Returns:
+            How many bytes behind `start`, where the first line went on, the lines begin now.
+        """
+        first = lines[0]
+        is_odd = self._nuls or self._excess or len(self._pending) + len(first) > MAX_LINE_BYTES
+        if first.endswith(b"\n") and not is_odd:
+            begun = bytes(self._pending)
             self._pending.clear()
-            return chunk
-        line = self._join(chunk[:end] if end else chunk)
-        chunk = chunk[end:] if end else b""
+            lines[0] = begun + first
+            return -len(begun)
+        line = self._join(lines.pop(0))
         if line:
             nuls, self._nuls = self._nuls, 0
             self.number += 1
-            start = self._end - len(chunk) - len(line)
-            yield Line(self.path, self.number, line, False, start, nuls)
-        return chunk
+            yield Line(self.path, self.number, line, False, start + len(first) - len(line), nuls)
+        return len(first)
 
     def _lines(self) -> Iterator[Line]:
         most = min(MAX_LINE_BYTES, len(_NULS))
@@ -279,11 +332,11 @@ def _leading_nuls(piece: bytes) -> int:
 
 
 def whole_segment(
-    path: Path, on_problem: OnProblem | None, *, in_blocks: bool = False
+    path: Path, on_problem: OnProblem | None, *, in_blocks: bool = False, of: _Of | None = None
 ) -> Iterator[Line]:
     """Yield the lines of a file that does not grow, as far as it can be decompressed."""
     with open_segment(path) as stream:
-        yield from to_the_end(FileLines(path, stream, on_problem, in_blocks=in_blocks))
+        yield from to_the_end(FileLines(path, stream, on_problem, in_blocks=in_blocks, of=of))
 
 
 def to_the_end(file: FileLines) -> Iterator[Line]:

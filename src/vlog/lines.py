@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import errno
 from contextlib import closing, contextmanager
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from vlog.errors import LogReadError
 from vlog.file_lines import FileLines, to_the_end, whole_segment
@@ -31,14 +31,21 @@ class LogLines:
         log_file: The log's plain file.
         on_problem: Told what cannot be read.
         in_blocks: Whether to return many lines at a time: see `Line.lines`. Not for `go_behind`.
+        of: As for `FileLines`.
     """
 
     def __init__(
-        self, log_file: Path, *, on_problem: OnProblem | None = None, in_blocks: bool = False
+        self,
+        log_file: Path,
+        *,
+        on_problem: OnProblem | None = None,
+        in_blocks: bool = False,
+        of: Callable[[Line], list[Any]] | None = None,
     ) -> None:
         self._log_file = log_file
         self._on_problem = on_problem
         self._in_blocks = in_blocks
+        self._of = of
         self._done = 0  # number of the last segment read
         self._reading = 0  # number of the segment being read; 0 while it is the plain file
         self._begun: FileLines | None = None  # a segment to be read from its middle
@@ -169,7 +176,9 @@ class LogLines:
             self._reading = segments[0].number
             try:
                 path = segments[0].path
-                yield from whole_segment(path, self._on_problem, in_blocks=self._in_blocks)
+                yield from whole_segment(
+                    path, self._on_problem, in_blocks=self._in_blocks, of=self._of
+                )
             except FileNotFoundError:
                 continue  # compressed or removed since it was listed: look again
             self._done = segments[0].number
@@ -183,7 +192,9 @@ class LogLines:
             stream = self._log_file.open("rb")
         except FileNotFoundError:
             return None
-        return FileLines(self._log_file, stream, self._on_problem, in_blocks=self._in_blocks)
+        return FileLines(
+            self._log_file, stream, self._on_problem, in_blocks=self._in_blocks, of=self._of
+        )
 
     def _leave(self, file: FileLines) -> None:
         """Close the file that is no longer the plain one, and pass over its segment."""

@@ -108,7 +108,11 @@ def read_lines(
 
 
 def read_blocks(
-    path: LogPath, *, family: bool = True, on_problem: OnProblem | None = None
+    path: LogPath,
+    *,
+    family: bool = True,
+    on_problem: OnProblem | None = None,
+    of: Callable[[Line], list[Any]] | None = None,
 ) -> Iterator[Line]:
     """Return the lines of a log as `read_lines` does, in blocks: see `Line.lines`.
 
@@ -118,6 +122,8 @@ def read_blocks(
         path: As for `read`.
         family: As for `read`.
         on_problem: As for `read_lines`.
+        of: What to make of a block, for other processes to do it where that pays; in place of the
+            lines comes what they found then: see `Line.found`.
 
     Raises:
         LogReadError: As for `read`.
@@ -125,10 +131,10 @@ def read_blocks(
     log_file = _as_path(path)
     _check_readable(log_file, family=family)
     if log_file.suffix in COMPRESSED_SUFFIX.values():
-        return _read_alone(log_file, on_problem, in_blocks=True)
+        return _read_alone(log_file, on_problem, in_blocks=True, of=of)
     files = list_family(log_file) if family else [log_file]
     if len(files) == 1:
-        return LogLines(files[0], on_problem=on_problem, in_blocks=True).all()
+        return LogLines(files[0], on_problem=on_problem, in_blocks=True, of=of).all()
     return FamilyLines(log_file, family=family, on_problem=on_problem).all()
 
 
@@ -171,11 +177,9 @@ def parse(raw: bytes) -> dict[str, Any]:
     return entry
 
 
-def _read_alone(
-    path: Path, on_problem: OnProblem | None, *, in_blocks: bool = False
-) -> Iterator[Line]:
+def _read_alone(path: Path, on_problem: OnProblem | None, **options: Any) -> Iterator[Line]:
     with read_errors(path):
-        yield from whole_segment(path, on_problem, in_blocks=in_blocks)
+        yield from whole_segment(path, on_problem, **options)
 
 
 def _entries(blocks: Iterable[Line], on_problem: OnProblem | None) -> Iterator[dict[str, Any]]:

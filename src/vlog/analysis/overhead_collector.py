@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING, Any
+from functools import reduce
+from operator import add
+from typing import Any
 
 from vlog.analysis.fields import integer_at, number_at, object_at, text_at
 from vlog.analysis.run_summary import Overhead
-
-if TYPE_CHECKING:
-    from vlog.analysis.quick_entries import StepOverhead
 
 _MAX_EXTRAS = 10  # rubbish can name any number of them
 
@@ -26,25 +25,18 @@ class OverheadCollector:
     def add_step(self, entry: dict[str, Any]) -> None:
         """Take in the entry of a step; at ultra it says what vlog cost since the one before."""
         section = object_at(entry, "overhead")
-        self._add(
-            number_at(section, "training_thread_seconds"),
-            number_at(section, "training_thread_percent"),
-            integer_at(section, "bytes_written"),
-        )
+        seconds = number_at(section, "training_thread_seconds")
+        percent = number_at(section, "training_thread_percent")
+        if seconds is not None and percent:
+            self.add_all([seconds], [percent], integer_at(section, "bytes_written") or 0)
 
-    def add_all(self, sections: list[StepOverhead]) -> None:
-        """Take in the `overhead` of steps' entries."""
-        for each in sections:
-            seconds, percent = each.training_thread_seconds, each.training_thread_percent
-            self._add(seconds, percent, each.bytes_written)
-
-    def _add(self, seconds: float | None, percent: float | None, bytes_written: int | None) -> None:
-        if seconds is None or not percent:
-            return
-        self._steps += 1
-        self._seconds += seconds
-        self._covered_seconds += 100 * seconds / percent
-        self._bytes += bytes_written or 0
+    def add_all(self, seconds: list[float], percents: list[float], bytes_written: int) -> None:
+        """Take in the `overhead` of steps' entries: of each, and the bytes of all."""
+        self._steps += len(seconds)
+        self._bytes += bytes_written
+        self._seconds = reduce(add, seconds, self._seconds)
+        covered = [100 * each / percent for each, percent in zip(seconds, percents, strict=True)]
+        self._covered_seconds = reduce(add, covered, self._covered_seconds)
 
     def add_change(self, entry: dict[str, Any]) -> None:
         """Take in an `overhead_budget` entry."""

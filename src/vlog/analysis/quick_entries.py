@@ -38,7 +38,7 @@ _TYPES = (
 _HEAD_BYTES = 128  # in which the signs of a message stand; what follows is ASCII, mostly
 _Number = Integer | float | None
 _Count = Annotated[int, msgspec.Meta(ge=1, le=2**53)]
-NOTHING = msgspec.Raw(b"")
+_NOTHING = msgspec.Raw(b"")
 
 
 class Timing(msgspec.Struct, gc=False):
@@ -99,14 +99,14 @@ class QuickEntry(msgspec.Struct, gc=False, forbid_unknown_fields=True):
     timing: Timing | None = None
     progress: Progress | None = None
     loss_window_steps: _Count = 1
-    batch: msgspec.Raw = NOTHING
+    batch: msgspec.Raw = _NOTHING
     samples: int = 0
     tokens: int = 0
-    phases: msgspec.Raw = NOTHING
+    phases: msgspec.Raw = _NOTHING
     overhead: StepOverhead | None = None
-    resource_usage: msgspec.Raw = NOTHING
+    resource_usage: msgspec.Raw = _NOTHING
     resource_age_seconds: float | None = None
-    trends: msgspec.Raw = NOTHING
+    trends: msgspec.Raw = _NOTHING
 
     @property
     def all_steps(self) -> int | None:
@@ -119,41 +119,39 @@ class QuickEntry(msgspec.Struct, gc=False, forbid_unknown_fields=True):
         return None if remaining is None else max(self.step + remaining, 0)
 
 
-class QuickReader:
-    """What takes a block apart into entries that were decoded quickly, and lines that were not."""
+_decode = msgspec.json.Decoder(QuickEntry).decode
 
-    def __init__(self) -> None:
-        self._decode = msgspec.json.Decoder(QuickEntry).decode
 
-    def parts_of(self, block: Line) -> Iterator[list[QuickEntry] | Line]:
-        """Yield entries of one process, one behind the other, or a line, in order."""
-        if not _is_utf8(block.lines):  # the decoder does not look at all of it
-            yield from block.split()
-            return
-        decode = self._decode
-        try:
-            found = [decode(raw) for raw in block.lines]
-        except REFUSALS:
-            yield from self._one_by_one(block)
-        else:
-            yield from _by_process(found)
-
-    def _one_by_one(self, block: Line) -> Iterator[list[QuickEntry] | Line]:
-        found: list[QuickEntry] = []
-        for line in block.split():
-            try:
-                entry = self._decode(line.raw)
-            except REFUSALS:
-                yield from _by_process(found)
-                yield line
-                found = []
-            else:
-                found.append(entry)
+def quick_parts_of(block: Line) -> Iterator[list[QuickEntry] | Line]:
+    """Yield entries of one process, one behind the other, or a line, in order."""
+    if not _is_utf8(block.lines):  # the decoder does not look at all of it
+        yield from block.split()
+        return
+    decode = _decode
+    try:
+        found = [decode(raw) for raw in block.lines]
+    except REFUSALS:
+        yield from _one_by_one(block)
+    else:
         yield from _by_process(found)
 
 
+def _one_by_one(block: Line) -> Iterator[list[QuickEntry] | Line]:
+    found: list[QuickEntry] = []
+    for line in block.split():
+        try:
+            entry = _decode(line.raw)
+        except REFUSALS:
+            yield from _by_process(found)
+            yield line
+            found = []
+        else:
+            found.append(entry)
+    yield from _by_process(found)
+
+
 def _is_utf8(lines: Sequence[bytes]) -> bool:
-    if False in [raw[_HEAD_BYTES:].isascii() for raw in lines]:
+    if not b"".join([raw[_HEAD_BYTES:] for raw in lines]).isascii():
         return all(map(_is_text, lines))
     return bool(lines) and _is_text(b"\n".join([raw[:_HEAD_BYTES] for raw in lines]))
 
@@ -186,18 +184,12 @@ def last_given(values: Iterable[Any], otherwise: Any) -> Any:
     return next((value for value in values if value is not None), otherwise)
 
 
-def types_of(entries: list[QuickEntry]) -> dict[str, int]:
-    """Return how many entries of each type are there, in the order of appearance."""
-    types = [entry.type for entry in entries]
-    return {name: types.count(name) for name in dict.fromkeys(types)}
-
-
-def decoded(part: msgspec.Raw) -> Any:
+def decoded(part: bytes) -> Any:
     """Return what stands in a part of an entry; None where it is absent.
 
     None, too, if a number in it is beyond what floats hold: no writer of ours writes that.
     """
     try:
-        return None if part is NOTHING else orjson.loads(bytes(part))
+        return orjson.loads(part) if part else None
     except orjson.JSONDecodeError:
         return None

@@ -10,7 +10,7 @@ from vlog.analysis.run_summary import Alert, RankSummary, State
 from vlog.schema import END_EVENTS, EventType
 
 if TYPE_CHECKING:
-    from vlog.analysis.quick_entries import QuickEntry
+    from vlog.analysis.facts import Facts
 
 _MAX_ALERTS = 200  # rubbish can have any number of them
 KILLED = "did not end by itself: no end entry; killed, out of memory, power loss, or a full disk"
@@ -48,14 +48,14 @@ class RankCollector:
             self.has_ended = True
             summary.state, summary.ending = _ending(entry)
 
-    def add_all(self, entries: list[QuickEntry]) -> None:
-        """Take in the rank's next entries, which are of one process."""
+    def add_facts(self, facts: Facts) -> None:
+        """Take in the facts of the rank's next entries, which are of one process."""
         summary = self.summary
-        summary.entries += len(entries)
-        summary.started = summary.started or entries[0].timestamp
-        summary.last = entries[-1].timestamp
-        summary.pid = summary.pid or entries[0].pid
-        summary.step = entries[-1].step
+        summary.entries += facts.count
+        summary.started = summary.started or facts.first_timestamp
+        summary.last = facts.last_timestamp
+        summary.pid = summary.pid or facts.pid
+        summary.step = facts.step
 
     def _add_alert(self, entry: dict[str, Any]) -> None:
         key = name, subject = str(entry["alert"]), text_at(entry, "subject")

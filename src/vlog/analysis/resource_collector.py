@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from vlog.analysis.fields import number_at, object_at, text_at, value_at
 from vlog.analysis.quick_entries import decoded
 from vlog.analysis.run_summary import Gpu, Range, Resources
 from vlog.analysis.samples import Samples
-
-if TYPE_CHECKING:
-    import msgspec
 
 _MAX_DEVICES = 64
 _READINGS = {
@@ -34,7 +31,7 @@ class ResourceCollector:
     def __init__(self) -> None:
         self._resources = Resources()
         self._last: dict[str, Any] = {}
-        self._encoded: msgspec.Raw | None = None  # ... as it stands in its entry
+        self._encoded: bytes | None = None  # ... as it stands in its entry
         self._readings = {name: Samples() for name in _READINGS}
         self._devices: dict[str, dict[str, Samples]] = {}
         self._disks: dict[str, Samples] = {}
@@ -49,13 +46,13 @@ class ResourceCollector:
         self._add_usage(object_at(entry, "resource_usage"))
         self._encoded = None
 
-    def add_all(self, usages: list[msgspec.Raw]) -> None:
+    def add_all(self, usages: list[bytes]) -> None:
         """Take in the `resource_usage` of steps' entries as it stands there; empty without one."""
         for usage in usages:
             if usage != self._encoded:
                 found = decoded(usage)
                 self._add_usage(found if isinstance(found, dict) else {})
-                self._encoded = usage.copy()
+                self._encoded = usage
 
     def _add_usage(self, usage: dict[str, Any]) -> None:
         if usage == self._last:

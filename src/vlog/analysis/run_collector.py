@@ -10,7 +10,7 @@ from vlog.analysis.rank_collector import RankCollector
 from vlog.analysis.run_summary import Missing
 
 if TYPE_CHECKING:
-    from vlog.analysis.quick_entries import QuickEntry
+    from vlog.analysis.facts import Facts
     from vlog.analysis.run_summary import Alert, RunSummary
 
     Process = tuple[str | None, int | None]
@@ -47,12 +47,11 @@ class RunCollector:
         if rank == self._lowest:
             self._course.add(entry)
 
-    def add_all(self, entries: list[QuickEntry], types: dict[str, int]) -> None:
-        """Take in the next entries, which are of one process, and their types."""
-        rank = entries[0].rank
-        self._rank(rank).add_all(entries)
-        if rank == self._lowest:
-            self._course.add_all(entries, types)
+    def add_facts(self, facts: Facts) -> None:
+        """Take in the facts of the next entries, which are of one process."""
+        self._rank(facts.rank).add_facts(facts)
+        if facts.rank == self._lowest:
+            self._course.add_facts(facts)
 
     def _rank(self, rank: int) -> RankCollector:
         if rank not in self._ranks:

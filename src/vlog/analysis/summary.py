@@ -10,19 +10,19 @@ from typing import TYPE_CHECKING, Any
 
 from vlog.analysis.collector import count_name
 from vlog.analysis.dropped import add_missing, is_gap
+from vlog.analysis.facts import Facts, facts_of
 from vlog.analysis.fields import integer_at, text_at
-from vlog.analysis.quick_entries import QuickReader, types_of
+from vlog.analysis.quick_entries import quick_parts_of
 from vlog.analysis.run_collector import RunCollector
 from vlog.analysis.run_summary import Missing
 from vlog.family import list_family
+from vlog.file_lines import Line
 from vlog.reader import parse, read_blocks
 from vlog.schema import EventType
 from vlog.segments import list_segments, log_of
 
 if TYPE_CHECKING:
-    from vlog.analysis.quick_entries import QuickEntry
     from vlog.analysis.run_summary import RunSummary
-    from vlog.file_lines import Line
     from vlog.reader import LogPath
 
 # What comes before a run, or from elsewhere; the standard log has no `run_id` to tell it by.
@@ -93,9 +93,15 @@ def summarize(path: LogPath) -> Summary:
         LogReadError: the log cannot be opened.
     """
     collection = _Collection(os.fsdecode(path))
-    for block in read_blocks(path, on_problem=collection.add_problem):
+    for block in read_blocks(path, on_problem=collection.add_problem, of=_parts_of):
         collection.add_block(block)
     return collection.finish()
+
+
+def _parts_of(block: Line) -> list[Facts | Line]:
+    """Return facts of entries that can be had quickly, and lines that are to be looked at."""
+    parts = quick_parts_of(block)
+    return [part if isinstance(part, Line) else facts_of(part) for part in parts]
 
 
 class _Collection:
@@ -103,26 +109,23 @@ class _Collection:
 
     def __init__(self, path: str) -> None:
         self._summary = Summary(path)
-        self._reader = QuickReader()
         self._types: Counter[str] = Counter()
         self._runs: dict[object, RunCollector] = {}
         self._nameless: Counter[Path] = Counter()  # runs without `run_id` that have ended, by log
 
     def add_block(self, block: Line) -> None:
         """Take in the next lines."""
-        for part in self._reader.parts_of(block):
-            if isinstance(part, list):
-                self._add_all(part)
+        for part in _parts_of(block) if block.found is None else block.found:
+            if isinstance(part, Facts):
+                self._add_facts(part)
             else:
                 self._add_line(part)
 
-    def _add_all(self, entries: list[QuickEntry]) -> None:
-        self._summary.entries += len(entries)
-        types = types_of(entries)
-        for name, count in types.items():
+    def _add_facts(self, facts: Facts) -> None:
+        self._summary.entries += facts.count
+        for name, count in facts.types.items():
             count_name(self._types, name, count)
-        run_id = entries[0].run_id
-        self._run(run_id, run_id, entries[0].rank).add_all(entries, types)
+        self._run(facts.run_id, facts.run_id, facts.rank).add_facts(facts)
 
     def _add_line(self, line: Line) -> None:
         try:
