@@ -148,6 +148,10 @@ def with_summarize(path: str) -> None:
     vlog.summarize(path)
 
 
+def with_command(path: str) -> None:
+    vlog.summarize(path, may_fork=True)
+
+
 def with_duckdb(path: str) -> None:
     import duckdb  # noqa: PLC0415
 
@@ -177,6 +181,7 @@ READERS: dict[str, tuple[Callable[[str], None], str, str | None]] = {
     "read": (with_read, "`vlog.read`", None),
     "validate": (with_validate, "`vlog.validate`", None),
     "summarize": (with_summarize, "`vlog.summarize`", None),
+    "command": (with_command, "the same with `may_fork`, as in `vlog summary`", None),
     "duckdb": (with_duckdb, "DuckDB, 3 columns, grouped by type", "duckdb"),
     "polars": (with_polars, "Polars, 3 columns, grouped by type", "polars"),
 }

@@ -84,7 +84,7 @@ def both_ways(log, block_bytes=2**17):
     with patch.object(vlog.file_lines, "_BLOCK_BYTES", block_bytes):
         in_blocks = found_in(log)
         with in_stretches():
-            assert in_blocks[-1] == repr(summarize(log))
+            assert in_blocks[-1] == repr(summarize(log, may_fork=True))
     with line_by_line():
         return in_blocks, found_in(log)
 

@@ -1,5 +1,6 @@
 """A large log is read by several processes, and what is found stays the same whatever they do."""
 
+import gc
 import os
 import signal
 import subprocess
@@ -57,7 +58,7 @@ def forks(monkeypatch):
 def by_one_process(log, monkeypatch):
     with monkeypatch.context() as patch:
         patch.setattr(stretches, "_processors", lambda: 1)
-        return repr(summarize(log))
+        return repr(summarize(log, may_fork=True))
 
 
 def lines_of(log, problems):
@@ -79,10 +80,11 @@ class TestSummary:
         expected = by_one_process(log, monkeypatch)
         assert forks == []
 
-        assert expected == repr(summarize(log))
+        assert expected == repr(summarize(log, may_fork=True))
         assert len(forks) == 2
         assert "eta_check=EtaCheck(step=1000" in expected
         assert summarize(log).unreadable_lines == 1
+        assert len(forks) == 2  # none without leave
 
     def test_follows_a_lower_rank_that_comes_later(self, log, forks, monkeypatch, tmp_path):
         lines = log.read_bytes().splitlines(keepends=True)
@@ -90,7 +92,7 @@ class TestSummary:
         both = tmp_path / "both.jsonl"
         both.write_bytes(b"".join([*higher, *lines]))
 
-        assert by_one_process(both, monkeypatch) == repr(summarize(both))
+        assert by_one_process(both, monkeypatch) == repr(summarize(both, may_fork=True))
         assert forks
 
     def test_is_whole_without_a_process_that_is_killed(self, log, forks, monkeypatch):
@@ -107,7 +109,7 @@ class TestSummary:
 
         monkeypatch.setattr(vlog.file_lines, "taken_by_processes", with_a_kill)
 
-        assert expected == repr(summarize(log))
+        assert expected == repr(summarize(log, may_fork=True))
         assert len(taken) >= 3
 
     @pytest.mark.parametrize("what", ["fork", "pipe"])
@@ -119,7 +121,7 @@ class TestSummary:
 
         monkeypatch.setattr(os, what, refuse)
 
-        assert expected == repr(summarize(log))
+        assert expected == repr(summarize(log, may_fork=True))
         assert forks == []
 
     def test_is_whole_where_the_stretches_are_no_whole_lines(self, log, forks, monkeypatch):
@@ -127,7 +129,7 @@ class TestSummary:
         expected, size = by_one_process(log, monkeypatch), log.stat().st_size
         for places in ([(0, size - 7)], [(0, size + 7)], [(0, size // 2), (size // 2, size)]):
             monkeypatch.setattr(vlog.file_lines, "stretches_of", lambda *_, found=places: found)
-            assert expected == repr(summarize(log))
+            assert expected == repr(summarize(log, may_fork=True))
         assert forks
 
     def test_is_of_the_file_that_was_opened(self, log, forks, monkeypatch, tmp_path):
@@ -144,11 +146,24 @@ class TestSummary:
 
         monkeypatch.setattr(vlog.file_lines, "taken_by_processes", after_a_change)
 
-        assert expected == repr(summarize(moved)).replace(str(moved), str(log))
+        assert expected == repr(summarize(moved, may_fork=True)).replace(str(moved), str(log))
+
+    def test_is_made_by_one_process_where_little_can_be_had_quickly(
+        self, log, forks, monkeypatch, tmp_path
+    ):
+        """All lines would be handed over, and held until then."""
+        odd = tmp_path / "odd.jsonl"
+        odd.write_bytes(log.read_bytes().replace(b'"level":"INFO"', b'"level":"DEBUG"'))
+        monkeypatch.setattr(vlog.file_lines, "_MOST_PARTS", 20)
+        found = list(read_blocks(odd, of=lambda block: list(block.split())))
+
+        assert forks
+        assert all(block.found is None for block in found)
+        assert by_one_process(odd, monkeypatch) == repr(summarize(odd, may_fork=True))
 
     def test_leaves_no_process_and_no_file_behind(self, log, forks):
         descriptors = set(Path("/proc/self/fd").iterdir())
-        summarize(log)
+        summarize(log, may_fork=True)
         blocks = read_blocks(log, of=lambda block: [len(block.lines)])
         next(blocks)
         assert all(psutil.pid_exists(pid) for pid in forks[2:])
@@ -175,11 +190,17 @@ class TestLines:
         assert forks
 
     def test_may_be_longer_than_stretches(self, forks, monkeypatch, tmp_path):
+        """One process reads on from there: what is held of them stays small."""
         monkeypatch.setattr(stretches, "_MOST_SEARCHED", 100)
         log = tmp_path / "long.jsonl"
-        log.write_bytes(b"".join(b"y" * size + b"\n" for size in (10, 200_000, 30, 70_000, 9_000)))
+        sizes = (*[50] * 3_000, 200_000, 30, 70_000, *[50] * 3_000)
+        log.write_bytes(b"".join(b"y" * size + b"\n" for size in sizes))
+        with log.open("rb") as file:
+            places = stretches.stretches_of(file.fileno(), 0)
 
         assert list(read_lines(log)) == lines_of(log, [])
+        assert len(places) == 2
+        assert places[-1][1] < 3_000 * 51
 
 
 class TestProcesses:
@@ -196,8 +217,88 @@ class TestProcesses:
     def test_are_not_forked_for_a_small_log(self, log, forks, monkeypatch):
         monkeypatch.setattr(stretches, "_FEW_BYTES", log.stat().st_size + 1)
 
-        assert summarize(log).entries > STEPS
+        assert summarize(log, may_fork=True).entries > STEPS
         assert forks == []
+
+    def test_leave_the_handlers_of_signals_to_their_parent(self, forks, monkeypatch, tmp_path):
+        def save_a_checkpoint(*_):
+            (tmp_path / str(os.getpid())).touch()
+
+        before = signal.signal(signal.SIGUSR1, save_a_checkpoint)
+        try:
+            found = stretches.taken_by_processes(lambda *_: None, [(0, 1), (1, 2)])
+            assert list(found) == [None, None]
+            found = stretches.taken_by_processes(
+                lambda *_: os.kill(os.getpid(), signal.SIGUSR1), [(0, 1), (1, 2)]
+            )
+            assert list(found) == []
+        finally:
+            signal.signal(signal.SIGUSR1, before)
+
+        assert len(forks) == 4
+        assert list(tmp_path.iterdir()) == []
+
+    def test_leave_the_garbage_of_their_parent_alone(self, forks):
+        class Folder:
+            """A resource of the parent, in a cycle, that goes when it is collected."""
+
+            def __init__(self):
+                self.itself = self
+
+            def __del__(self):
+                gone.append(os.getpid())
+
+        def collect(*_):
+            gc.collect()
+            return list(gone)
+
+        gone = []
+        gc.disable()
+        try:
+            Folder()
+            assert list(stretches.taken_by_processes(collect, [(0, 1), (1, 2)])) == [[], []]
+        finally:
+            gc.enable()
+        gc.collect()
+
+        assert gone == [os.getpid()]
+        assert forks
+
+    def test_may_be_waited_for_by_somebody_else(self, log, forks, monkeypatch):
+        expected = by_one_process(log, monkeypatch)
+        before = signal.signal(signal.SIGCHLD, signal.SIG_IGN)
+        try:
+            assert expected == repr(summarize(log, may_fork=True))
+        finally:
+            signal.signal(signal.SIGCHLD, before)
+        assert forks
+
+    @pytest.mark.parametrize("where", ["parent", "child"])
+    def test_are_none_the_worse_for_a_signal_while_they_are_forked(self, forks, monkeypatch, where):
+        """What it raises in the parent comes a little later; no child goes the parent's way."""
+        fork, parent = os.fork, os.getpid()
+
+        def fork_beside_a_signal():
+            child = fork()
+            if (where == "parent") == bool(child):
+                signal.raise_signal(signal.SIGINT)
+            return child
+
+        monkeypatch.setattr(os, "fork", fork_beside_a_signal)
+        before = signal.signal(signal.SIGINT, signal.default_int_handler)
+        found = stretches.taken_by_processes(lambda *_: 1, [(0, 1), (1, 2)])
+        try:
+            if where == "parent":
+                with pytest.raises(KeyboardInterrupt):
+                    next(found)
+            else:
+                assert list(found) == []
+        finally:
+            signal.signal(signal.SIGINT, before)
+
+        assert os.getpid() == parent
+        assert forks
+        assert not any(psutil.pid_exists(pid) for pid in forks)
 
     def test_end_when_nobody_asks_any_more(self, forks):
         """What they answer fills their pipes: each must see that nobody reads its own."""

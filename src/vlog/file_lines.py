@@ -26,6 +26,7 @@ _SKIPPED_BYTES = 2**18  # decompressed at a time on the way to a place in a segm
 _SHOWN_BYTES = 200  # how much of a line too long is kept to be shown
 _NULS = bytes(2**20)  # as many of a line are read at a time
 _BLOCK_BYTES = 2**18  # read at a time in blocks: what is made of them stays in the cache
+_MOST_PARTS = 5_000  # of what is found in a stretch: it is as much that is held at once
 
 OnProblem = Callable[[Path, int, str, bytes], None]
 """Called with file, line number (from 1), reason and raw bytes of what could not be read."""
@@ -152,7 +153,7 @@ class FileLines:
         """Return what is found in a stretch of whole lines, in a process of its own.
 
         Raises:
-            EOFError: the file has changed, and they are no whole lines any more.
+            ValueError: they are no whole lines any more, or too much is found to be handed over.
         """
         problems: list[tuple[int, str, bytes]] = []
         again = Path(f"/proc/self/fd/{self._stream.fileno()}")  # the same, under any name
@@ -162,9 +163,13 @@ class FileLines:
                 self.path, stream, lambda _, *problem: problems.append(problem), in_blocks=True
             )
             file._end, file._until = start, end
-            parts = [part for block in file.complete() for part in of(block)]
+            parts: list[Any] = []
+            for block in file.complete():
+                parts += of(block)
+                if len(parts) > _MOST_PARTS:
+                    raise ValueError("one process does it sooner")
         if file._is_begun or file._end != end:
-            raise EOFError(f"{self.path} was changed while it was read")
+            raise ValueError(f"{self.path} was changed while it was read")
         return parts, file.number, problems
 
     def _chunk(self) -> bytes:

@@ -1,12 +1,13 @@
 """A large file taken by several processes, a stretch of whole lines at a time, in its order.
 
-The processes are forks, which cost milliseconds and find the file open; so it is done only where
-nothing else runs in this process that a fork would tear apart, as in a command of the shell.
+The processes are forks, which cost milliseconds and find the file open. That is for a program of
+our own, as a command of the shell, or one whose author says that it may be forked.
 """
 
 from __future__ import annotations
 
 import contextlib
+import gc
 import os
 import pickle
 import signal
@@ -22,7 +23,7 @@ if TYPE_CHECKING:
 _Found = TypeVar("_Found")
 _FEW_BYTES = 2**26  # are read nearly as soon by one process
 _STRETCH_BYTES = 2**22  # that a process takes at a time, about
-_MOST_SEARCHED = 2**16  # for the end of a line, before two stretches are made one
+_MOST_SEARCHED = 2**18  # for the end of a line; where they are longer, one process is to read
 _MOST_PROCESSES = 4  # more find nothing to do: who asks them has work of its own
 _TASKS = Path("/proc/self/task")
 
@@ -31,8 +32,8 @@ def stretches_of(file: int, begin: int) -> list[Stretch]:
     """Return where to take a file from the byte `begin` on apart: at ends of lines.
 
     Returns:
-        First byte, and the byte behind the last, of each stretch, up to about the end; nothing
-        where the file is small, or where a process cannot be forked to any use.
+        First byte, and the byte behind the last, of each stretch, as far as they are to be taken
+        apart; nothing where the file is small, or where a process cannot be forked to any use.
     """
     size = os.fstat(file).st_size
     if size - begin < _FEW_BYTES or _processors() == 1 or not _is_alone():
@@ -40,8 +41,9 @@ def stretches_of(file: int, begin: int) -> list[Stretch]:
     places = [begin]
     for nominal in range(begin + _STRETCH_BYTES, size, _STRETCH_BYTES):
         newline = os.pread(file, _MOST_SEARCHED, nominal).find(b"\n")
-        if newline >= 0:
-            places.append(nominal + newline + 1)
+        if newline < 0:
+            break
+        places.append(nominal + newline + 1)
     return list(pairwise(places))
 
 
@@ -63,8 +65,8 @@ def taken_by_processes(
             for place in range(count):
                 process = _process(take, stretches[place::count], answers)
                 answers.append(opened.enter_context(process))
-        except OSError:
-            return  # no process, or no pipe, to be had
+        except (OSError, RuntimeError):
+            return  # no process, or no pipe, to be had; or not while Python ends
         for answer, _ in zip(cycle(answers), stretches, strict=False):
             try:
                 found = pickle.load(answer)  # noqa: S301 - it comes from this very program
@@ -80,17 +82,28 @@ def _process(
     """Have a process take stretches; give what it answers."""
     reading, writing = os.pipe()
     with os.fdopen(reading, "rb") as answer:
-        with os.fdopen(writing, "wb") as stream:
-            child = os.fork()
-            if not child:
-                _answer(take, stretches, stream, [*others, answer])
+        child = 0
         try:
+            with os.fdopen(writing, "wb") as stream, _without_interrupts():
+                child = os.fork()
+                if not child:
+                    _answer(take, stretches, stream, [*others, answer])
             yield answer
         finally:
-            # Somebody may have waited for all children.
-            with contextlib.suppress(ProcessLookupError, ChildProcessError):
-                os.kill(child, signal.SIGKILL)
-                os.waitpid(child, 0)
+            answer.close()  # which ends it, if it has not ended
+            if child:
+                with contextlib.suppress(ChildProcessError):  # somebody waits for all children
+                    os.waitpid(child, 0)
+
+
+@contextlib.contextmanager
+def _without_interrupts() -> Iterator[None]:
+    """Let what a signal raises come behind a block: neither parent nor child leaves its midst."""
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, signal.valid_signals())
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
 def _answer(
@@ -101,10 +114,13 @@ def _answer(
 ) -> None:
     """Be the process: do its work, and end without what an interpreter does at its end."""
     try:
-        for number in (signal.SIGINT, signal.SIGTERM):
-            signal.signal(number, signal.SIG_DFL)  # who asks decides what to do
+        gc.freeze()  # what was the parent's garbage is not this one's
+        for number in signal.valid_signals():
+            if callable(signal.getsignal(number)):  # the parent decides what to do
+                signal.signal(number, signal.SIG_DFL)
+        signal.pthread_sigmask(signal.SIG_SETMASK, ())
         for each in others:
-            each.close()  # theirs alone, so that each writer sees that nobody reads
+            each.close()  # the parent's alone, so that each writer sees that nobody reads
         for begin, end in stretches:
             pickle.dump(take(begin, end), stream, pickle.HIGHEST_PROTOCOL)
             stream.flush()

