@@ -53,7 +53,7 @@ def train(verbosity: str) -> list[dict]:
         args=arguments,
         train_dataset=data,
         eval_dataset=data[:32],
-        callbacks=[vlog.VerboseLoggingCallback(verbosity, log)],
+        callbacks=[vlog.VerboseLoggingCallback(verbosity, log, overhead_budget_percent=0)],
     )
     trainer.remove_callback(transformers.trainer_callback.PrinterCallback)
     trainer.train()
@@ -72,7 +72,8 @@ def table() -> str:
             f"| {verbosity} | {len(entries)} | {len(entries) / STEPS:.2f} | {size / STEPS:,.0f} |"
         )
     head = [
-        f"A run of {STEPS} steps with 2 micro-batches each, 4 evaluations and 2 checkpoints:",
+        f"A run of {STEPS} steps with 2 micro-batches each, 4 evaluations and 2 checkpoints,",
+        "its budget off:",
         "",
         "| verbosity | entries | entries per step | bytes per step |",
         "|---|---:|---:|---:|",

@@ -54,8 +54,8 @@ KEPT = {
     "on_init_end", "on_train_begin", "on_train_end", "report_fault", "set_verbosity",
 }  # fmt: skip
 COLUMNS = (
-    "main thread", "step", "verbosity", "hooks", "on against off", "off against off", "the log",
-    "log / hooks",
+    "main thread", "step", "verbosity", "hooks, a step", "hooks", "on against off",
+    "off against off", "the log", "log / hooks",
 )  # fmt: skip
 BUDGET_SECONDS = 5.0
 # Blocks without vlog would be taken for slow steps, so the alert about those is off.
@@ -243,6 +243,7 @@ def measured(row: Row, seconds: float) -> str:
         row.work,
         f"{1000 * blocks.step_seconds:.0f} ms",
         row.verbosity,
+        f"{10 * hooks * blocks.step_seconds:.2f} ms",
         f"{hooks:.2f} %",
         estimate(blocks.costs),
         estimate(blocks.controls),
@@ -260,12 +261,12 @@ def table(rows: list[Row], minutes: float) -> list[str]:
     versions = f"torch {torch.__version__}, transformers {transformers.__version__}"
     lines = [
         f"What vlog costs each step, its budget off, on {machine_text()}; {versions}, one thread.",
-        "Hooks: their time, as a share of the rest of the step. On against off: how much slower",
-        "steps are in random blocks of one or two, trimmed mean and its 95 % interval. Off against",
-        "off: the control. The log: `overhead` in `training_complete`.",
+        "Hooks: their time in a step, and as a share of the rest of it. On against off: how much",
+        "slower steps are in random blocks of one or two, trimmed mean and its 95 % interval.",
+        "Off against off: the control. The log: `overhead` in `training_complete`.",
         "",
         f"| {' | '.join(COLUMNS)} |",
-        f"|---|---:|---|{'---:|' * 5}",
+        f"|---|---:|---|{'---:|' * 6}",
     ]
     for row in rows:
         print(f"{row.work}, {row.milliseconds} ms, {row.verbosity} ...", file=sys.stderr)

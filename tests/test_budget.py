@@ -6,7 +6,7 @@ import random
 
 import pytest
 
-from vlog.budget import BudgetChange, OverheadBudget
+from vlog.budget import REMEDY, BudgetChange, OverheadBudget
 from vlog.schema import EVENTS, EventType
 from vlog.verbosity import CurrentVerbosity, Verbosity
 
@@ -285,7 +285,8 @@ class TestBudgetChange:
             ),
             (
                 BudgetChange("exceeded", None, (), 12.0, 1.0),
-                "12.00 % of the step time, above its budget of 1 %, with nothing left to leave out",
+                "12.00 % of the step time, above its budget of 1 %, with nothing left to leave "
+                + f"out: {REMEDY}",
             ),
         ],
     )

@@ -27,6 +27,8 @@ _EXTRAS = {
     "resources": Verbosity.MEDIUM,
 }
 _NAMES = {"micro_batches": "micro-batches", "trends": "trends", "resources": "resource readings"}
+_BUT = {"resources": ", but for one in 10 s"}
+REMEDY = "a lower verbosity costs less; overhead_budget_percent is the budget"
 
 # A window is as short as it can be and still tell: 0.05 s of steps of 2 ms, 1 s of 100 ms.
 _WINDOW_STEPS = 10
@@ -68,10 +70,10 @@ class BudgetChange:
         takes = f"⚖️ vlog takes {self.overhead_percent:.2f} % of the step time"
         budget = f"its budget of {self.budget_percent:g} %"
         if self.extra is None:
-            return f"{takes}, above {budget}, with nothing left to leave out"
+            return f"{takes}, above {budget}, with nothing left to leave out: {REMEDY}"
         name = _NAMES[self.extra]
         if self.change == SHED:
-            return f"{takes}, above {budget}: {name} are left out"
+            return f"{takes}, above {budget}: {name} are left out{_BUT.get(self.extra, '')}"
         return f"{takes}, within {budget}: {name} are written again"
 
     def fields(self) -> dict[str, Any]:
@@ -119,7 +121,7 @@ class OverheadBudget:
         percent: The budget.
         sheds_micro_batches: Whether these are to be left out now; the same for the next two.
         sheds_trends: See there.
-        sheds_resources: See there.
+        sheds_resources: See there; one in 10 s is written all the same.
     """
 
     def __init__(self, percent: float, verbosity: CurrentVerbosity) -> None:

@@ -22,7 +22,8 @@ def slowdown(benchmark_script, monkeypatch):
 def test_a_row_shows_the_cost_in_three_ways(slowdown, work):
     row = slowdown.measured(slowdown.Row(work, 10, "ultra", share=1.0), seconds=0.2)
 
-    cells = rf"{work} \| \d+ ms \| ultra \| {PERCENT} \| {INTERVAL} \| {INTERVAL} \| {PERCENT}"
+    hooks = rf"{RATIO} ms \| {PERCENT}"
+    cells = rf"{work} \| \d+ ms \| ultra \| {hooks} \| {INTERVAL} \| {INTERVAL} \| {PERCENT}"
     assert re.fullmatch(rf"\| {cells} \| {RATIO} \|", row), row
 
 

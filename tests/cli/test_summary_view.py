@@ -70,7 +70,7 @@ class TestPrintSummary:
         out = capsys.readouterr().out
         for text in (
             "3.25 s (0.35 %), 0.123 ms and 2.5 KiB a step; 800 ms of processor time beside it",
-            "to keep its budget of 0.5 % it left out, in 1,200 steps: micro-batches, trends",
+            "to keep its budget of 0.5 % it left out micro-batches, trends, in 1,200 steps",
         ):
             assert text in out
         assert "nothing left" not in out
@@ -83,7 +83,9 @@ class TestPrintSummary:
         print_summary(Screen(), summary, summary.last_run)
 
         out = " ".join(capsys.readouterr().out.split())
-        assert "vlog itself it was above its budget of 1 % with nothing left to leave out" in out
+        assert "vlog itself what it cost in all stands in an end entry, which is not there" in out
+        assert "it was above its budget of 1 % with nothing left to leave out" in out
+        assert "a lower verbosity costs less; overhead_budget_percent is the budget" in out
         assert "it left out" not in out
 
     @settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=100)

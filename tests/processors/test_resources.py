@@ -49,6 +49,22 @@ class TestAddResources:
         assert monitor.latest is entry["resource_usage"]
         assert 1.25 == entry["resource_age_seconds"]
 
+    def test_adds_one_reading_in_10_s_where_the_budget_has_them_left_out(self, clock, monitor):
+        """So few cost nothing, and the whole run is told of."""
+        budget = OverheadBudget(1, CurrentVerbosity(Verbosity.HIGH))
+        add_resources = AddResources(monitor, clock, CurrentVerbosity(Verbosity.HIGH), budget)
+        found = []
+        for step in range(50):  # of 0.5 s, with a reading each second
+            if step == 10:
+                budget.sheds_resources = True
+            if step % 2 == 0:
+                monitor.latest = Reading(step, clock.monotonic(), {"cpu": {}}, b'{"cpu":{}}')
+            if "resource_usage" in add_resources(None, "info", step_entry(step)):
+                found.append(step)
+            clock.advance(0.5)
+
+        assert [*range(10), 28, 48] == found  # the one before was taken at step 8
+
     def test_never_tells_a_negative_age(self, clock, monitor):
         """A reading may be taken between the processor's two looks."""
         clock.advance(-1)

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from vlog.analysis.fields import integer_at, number_at, object_at, text_at
 from vlog.analysis.run_summary import State
+from vlog.budget import REMEDY
 from vlog.cli.ranks_view import STATE_STYLES, moment, print_ranks, rank_names, ranks_text
 from vlog.cli.screen import Cell
 from vlog.units import NONE, duration, gigabytes, number, percent, size, whole
@@ -215,6 +216,9 @@ def _time(run: RunSummary) -> Rows:
     yield from _overhead(run.overhead)
 
 
+_SHED = {"micro_batches": "micro-batches", "resources": "resources but for one reading in 10 s"}
+
+
 def _overhead(overhead: Overhead) -> Rows:
     for place, cell in enumerate(_overhead_lines(overhead)):
         yield "" if place else "vlog itself", cell
@@ -223,13 +227,16 @@ def _overhead(overhead: Overhead) -> Rows:
 def _overhead_lines(overhead: Overhead) -> Iterator[Cell]:
     if overhead.training_thread_seconds is not None:
         yield Cell(_cost(overhead))
+    elif overhead.shed or overhead.is_exceeded:
+        yield Cell("what it cost in all stands in an end entry, which is not there")
     budget = f"its budget of {number(overhead.budget_percent)} %"
     if overhead.shed:
-        left_out = ", ".join(overhead.shed).replace("_", "-")
+        left_out = ", ".join(_SHED.get(name, name) for name in overhead.shed)
         steps = whole(overhead.shed_steps)
-        yield Cell(f"to keep {budget} it left out, in {steps} steps: {left_out}", "yellow")
+        yield Cell(f"to keep {budget} it left out {left_out}, in {steps} steps", "yellow")
     if overhead.is_exceeded:
         yield Cell(f"it was above {budget} with nothing left to leave out", "yellow")
+        yield Cell(REMEDY, "yellow")
     if overhead.failed:
         times = f"reports of trouble inside vlog: {whole(overhead.failed)}"
         yield Cell(f"{times}, in verbose_logging_errors.log", "bold red")

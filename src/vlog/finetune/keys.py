@@ -211,6 +211,11 @@ KEYS: tuple[Key, ...] = (
     File("log_file", "the verbose log; left out: `verbose_training_logs.jsonl`"),
     File("standard_log", "the standard log; left out: `training_logs.jsonl` beside the log"),
     Flag("console", "lines on standard error: left out, as it fits; False: none"),
+    Number(
+        "overhead_budget_percent",
+        "of the step time that vlog may take; 0: any; left out: 1",
+        maximum=100,
+    ),
     Text("model_name", "a Hub name, or a folder that `save_pretrained` wrote"),
     Key("dataset", "a Hub name, a folder, a CSV, JSON or JSONL file, or a `datasets.Dataset`"),
     Key("eval_dataset", "the same, for evaluations"),

@@ -12,7 +12,9 @@ from vlog.handlers import RotatingJsonlHandler, StandardFormatter
 from vlog.handlers.error_log import ERROR_LOG_NAME
 from vlog.output import DEFAULT_LOG_FILE, STANDARD_LOG_NAME, is_configured
 
-_OPTIONS = ("verbosity_level", "log_file", "standard_log", "console")
+_OPTIONS = (
+    "verbosity_level", "log_file", "standard_log", "console", "overhead_budget_percent"
+)  # fmt: skip
 
 
 def log_options(values: dict[str, Any]) -> dict[str, Any]:

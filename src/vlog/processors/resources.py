@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
@@ -19,19 +20,21 @@ if TYPE_CHECKING:
     from vlog.verbosity import CurrentVerbosity
 
 _STEP = str(EventType.TRAINING_STEP_COMPLETE)
+_SPARE_SECONDS = 10.0  # between two readings, while the budget wants them left out
 _EVERY_STEPS = {Verbosity.MEDIUM: 5, Verbosity.HIGH: 1, Verbosity.ULTRA: 1}
 
 
 class AddResources:
     """Add `resource_usage` and its age: every 5th step at medium, every step from high on.
 
-    What is missing in it stands beside it, at the first reading and whenever that changes.
+    What is missing in it stands beside it, at the first reading and whenever that changes. What the
+    budget leaves out are most readings: one in 10 s costs nothing, and tells of the whole run.
 
     Args:
         monitor: Where the reading lies.
         clock: Tells its age.
         verbosity: The run's.
-        budget: Says whether to leave it out for now.
+        budget: Says whether to leave most out for now.
     """
 
     def __init__(
@@ -46,14 +49,20 @@ class AddResources:
         self._monotonic = clock.monotonic
         self._verbosity = verbosity
         self._missing: Mapping[str, Missing] = {}
+        self._taken = -math.inf  # the reading that was added last
 
     def __call__(self, _logger: Any, _method: str, event_dict: EventDict) -> EventDict:
         """Return `event_dict` with the reading, if it is a step's turn and there is one."""
-        if event_dict["type"] != _STEP or self._budget.sheds_resources:
+        if event_dict["type"] != _STEP:
+            return event_dict
+        reading = self._monitor.latest
+        if reading is None:
+            return event_dict
+        if self._budget.sheds_resources and reading.taken - self._taken < _SPARE_SECONDS:
             return event_dict
         every_steps = _EVERY_STEPS.get(self._verbosity.value, 0)
-        reading = self._monitor.latest
-        if reading is not None and every_steps and event_dict["step"] % every_steps == 0:
+        if every_steps and event_dict["step"] % every_steps == 0:
+            self._taken = reading.taken
             event_dict["resource_usage"] = reading
             age = self._monotonic() - reading.taken
             event_dict["resource_age_seconds"] = (age * 1e3 + 0.5) // 1.0 / 1e3 if age > 0 else 0.0

@@ -341,7 +341,13 @@ _EVENTS = (
         fields=(
             text("change", "shed, restored, or exceeded if nothing is left to shed", required=True),
             text("extra", "micro_batches, trends or resources; absent if exceeded"),
-            Field("shed", "array", "all that is left out now", required=True, values="string"),
+            Field(
+                "shed",
+                "array",
+                "all that is left out now; of resources, one reading in 10 s is not",
+                required=True,
+                values="string",
+            ),
             amount("overhead_percent", "share of the step time that vlog took", required=True),
             replace(BUDGET_PERCENT, required=True),
         ),
