@@ -286,7 +286,7 @@ class TestBudgetChange:
             (
                 BudgetChange("exceeded", None, (), 12.0, 1.0),
                 "12.00 % of the step time, above its budget of 1 %, with nothing left to leave "
-                + f"out: {REMEDY}",
+                f"out: {REMEDY}",
             ),
         ],
     )
