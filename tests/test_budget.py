@@ -285,8 +285,10 @@ class TestBudgetChange:
             ),
             (
                 BudgetChange("exceeded", None, (), 12.0, 1.0),
-                "12.00 % of the step time, above its budget of 1 %, with nothing left to leave "
-                f"out: {REMEDY}",
+                (
+                    "12.00 % of the step time, above its budget of 1 %, with nothing left to leave "
+                    f"out: {REMEDY}"
+                ),
             ),
         ],
     )
