@@ -6,7 +6,7 @@ from transformers import TrainerCallback
 
 import vlog
 
-STEPS = 120
+STEPS = 400  # enough windows of 0.05 s, however short the steps are
 TOO_LITTLE = 0.001  # percent; nobody can keep it
 ALL_IS_SHED = [
     ("shed", "micro_batches", ["micro_batches"]),
@@ -87,7 +87,9 @@ class TestABudgetThatCannotBeKept:
         ]
         assert trends["step"] == max(each["step"] for each in steps if "trends" in each)
         with_reading = [each["step"] for each in steps if "resource_usage" in each]
-        assert [] == [step for step in with_reading if step > resources["step"]]
+        late = [step for step in with_reading if step > resources["step"]]
+        # One in 10 s is not left out, and the very first one may come as late.
+        assert len(late) <= 1 + entries[-1]["statistics"]["duration_seconds"] // 10
         assert is_told_late(entries)
 
 
