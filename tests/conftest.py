@@ -108,6 +108,22 @@ def record():
 
 
 @pytest.fixture
+def first_reading(monkeypatch):
+    """Let a run wait for its first reading: on a fast machine some steps are over before it."""
+    from processes import wait_for
+
+    from vlog.resources import Monitor
+
+    start = Monitor.start
+
+    def start_and_read(monitor):
+        start(monitor)
+        wait_for(lambda: monitor.latest is not None, "a reading")
+
+    monkeypatch.setattr(Monitor, "start", start_and_read)
+
+
+@pytest.fixture
 def make_output():
     """Return a function that makes an `Output`, which is closed afterwards."""
     from vlog.output import Output

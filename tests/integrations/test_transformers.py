@@ -102,7 +102,7 @@ class TestMetrics:
 
 class TestVerbosity:
     @pytest.fixture
-    def runs(self, record):
+    def runs(self, record, first_reading):
         found = {}
         for verbosity in ("low", "medium", "high", "ultra"):
             found[verbosity] = record(
