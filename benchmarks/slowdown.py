@@ -243,7 +243,7 @@ def measured(row: Row, seconds: float) -> str:
         row.work,
         f"{1000 * blocks.step_seconds:.0f} ms",
         row.verbosity,
-        f"{10 * hooks * blocks.step_seconds:.2f} ms",
+        f"{1000 * hooks / 100 * blocks.step_seconds:.2f} ms",
         f"{hooks:.2f} %",
         estimate(blocks.costs),
         estimate(blocks.controls),

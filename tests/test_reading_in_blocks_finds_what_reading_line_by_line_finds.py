@@ -68,7 +68,7 @@ def in_stretches():
             ("_is_alone", lambda: True),
         ):
             stack.enter_context(patch.object(vlog.stretches, name, value))
-        stack.enter_context(patch.object(vlog.file_lines, "taken_by_processes", taken))
+        stack.enter_context(patch.object(vlog.stretches, "taken_by_processes", taken))
         yield
 
 

@@ -107,7 +107,7 @@ class TestSummary:
                 yield found
             assert len(taken) < len(places)
 
-        monkeypatch.setattr(vlog.file_lines, "taken_by_processes", with_a_kill)
+        monkeypatch.setattr(stretches, "taken_by_processes", with_a_kill)
 
         assert expected == repr(summarize(log, may_fork=True))
         assert len(taken) >= 3
@@ -128,7 +128,7 @@ class TestSummary:
         """As they are not, when the file is changed in the meantime."""
         expected, size = by_one_process(log, monkeypatch), log.stat().st_size
         for places in ([(0, size - 7)], [(0, size + 7)], [(0, size // 2), (size // 2, size)]):
-            monkeypatch.setattr(vlog.file_lines, "stretches_of", lambda *_, found=places: found)
+            monkeypatch.setattr(stretches, "stretches_of", lambda *_, found=places: found)
             assert expected == repr(summarize(log, may_fork=True))
         assert forks
 
@@ -144,7 +144,7 @@ class TestSummary:
             yield from real(take, places)
             (tmp_path / "elsewhere.jsonl").rename(moved)
 
-        monkeypatch.setattr(vlog.file_lines, "taken_by_processes", after_a_change)
+        monkeypatch.setattr(stretches, "taken_by_processes", after_a_change)
 
         assert expected == repr(summarize(moved, may_fork=True)).replace(str(moved), str(log))
 

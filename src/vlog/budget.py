@@ -27,7 +27,8 @@ _EXTRAS = {
     "resources": Verbosity.MEDIUM,
 }
 _NAMES = {"micro_batches": "micro-batches", "trends": "trends", "resources": "resource readings"}
-_BUT = {"resources": ", but for one in 10 s"}
+SPARE_READING_SECONDS = 10.0  # between two of those that are written while most are left out
+_BUT = {"resources": f", but for one in {SPARE_READING_SECONDS:g} s"}
 REMEDY = "a lower verbosity costs less; overhead_budget_percent is the budget"
 
 # A window is as short as it can be and still tell: 0.05 s of steps of 2 ms, 1 s of 100 ms.

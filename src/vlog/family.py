@@ -14,7 +14,7 @@ from datetime import datetime
 from typing import TYPE_CHECKING
 
 from vlog.lines import LogLines
-from vlog.segments import COMPRESSED_SUFFIX, SEGMENT_SUFFIX, names_of_files, real_log
+from vlog.segments import SEGMENT_SUFFIX, is_compressed, names_of_files, real_log
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
@@ -35,7 +35,7 @@ def list_family(log_file: Path) -> list[Path]:
     which nothing is there. A link stands for the log that it leads to.
     """
     log_file = real_log(log_file)
-    if log_file.suffix in COMPRESSED_SUFFIX.values() or telling_fields([log_file]):
+    if is_compressed(log_file) or telling_fields([log_file]):
         return [log_file]
     name = re.compile(
         f"(?P<plain>{re.escape(log_file.stem)}{_PROCESS}{re.escape(log_file.suffix)})"

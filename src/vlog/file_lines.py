@@ -11,8 +11,7 @@ from functools import partial
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any, NamedTuple
 
-from vlog.segments import COMPRESSED_SUFFIX, DECOMPRESSION_ERRORS, open_segment
-from vlog.stretches import stretches_of, taken_by_processes
+from vlog.segments import DECOMPRESSION_ERRORS, is_compressed, open_segment
 
 if TYPE_CHECKING:
     from collections.abc import Generator, Iterator, Sequence
@@ -104,7 +103,7 @@ class FileLines:
         self.number = 0
         self._in_blocks = in_blocks
         self._of = of
-        self._is_compressed = path.suffix in COMPRESSED_SUFFIX.values()
+        self._is_compressed = is_compressed(path)
         self._end = 0  # bytes read as lines, those of an incomplete one included
         self._until = sys.maxsize  # ... and no more of them
         self._stream = stream
@@ -138,6 +137,9 @@ class FileLines:
 
     def _by_processes(self, of: _Of) -> Iterator[Line]:
         """Yield what other processes find in what is there now, as far as they come."""
+        # Few readers fork: the others, and those who write, need not load it.
+        from vlog.stretches import stretches_of, taken_by_processes  # noqa: PLC0415
+
         begin = self._end
         stretches = stretches_of(self._stream.fileno(), begin)
         with closing(taken_by_processes(partial(self._take, of), stretches)) as found:
@@ -353,7 +355,7 @@ def to_the_end(file: FileLines) -> Iterator[Line]:
         return
     # zstd is silent about a cut, but a segment ends with a newline.
     rest = list(file.rest(is_tail=False))
-    if file.path.suffix in COMPRESSED_SUFFIX.values() and (rest or not file.number):
+    if is_compressed(file.path) and (rest or not file.number):
         file.report(file.number, "cut off here: the compressed file is not complete")
         return
     yield from rest

@@ -14,7 +14,7 @@ from vlog.errors import LogReadError
 from vlog.family import FamilyLines, list_family
 from vlog.file_lines import Line, OnProblem, whole_segment
 from vlog.lines import LogLines, read_errors
-from vlog.segments import COMPRESSED_SUFFIX, list_segments, real_log
+from vlog.segments import is_compressed, list_segments, real_log
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
@@ -102,7 +102,7 @@ def read_lines(
     """
     log_file = _as_path(path)
     _check_readable(log_file, family=family)
-    if log_file.suffix in COMPRESSED_SUFFIX.values():
+    if is_compressed(log_file):
         return _read_alone(log_file, on_problem)
     return FamilyLines(log_file, family=family, on_problem=on_problem).all()
 
@@ -130,8 +130,8 @@ def read_blocks(
     """
     log_file = _as_path(path)
     _check_readable(log_file, family=family)
-    if log_file.suffix in COMPRESSED_SUFFIX.values():
-        return _read_alone(log_file, on_problem, in_blocks=True, of=of)
+    if is_compressed(log_file):
+        return _read_alone(log_file, on_problem, in_blocks=True)
     files = list_family(log_file) if family else [log_file]
     if len(files) == 1:
         return LogLines(files[0], on_problem=on_problem, in_blocks=True, of=of).all()
@@ -152,7 +152,7 @@ def growing_lines(
         LogReadError: `path` is a folder or a compressed file.
     """
     log_file = _as_path(path)
-    if log_file.suffix in COMPRESSED_SUFFIX.values():
+    if is_compressed(log_file):
         raise LogReadError(f"{log_file} is compressed: nothing is added to it. Read it instead.")
     try:
         log_file.stat()  # `is_dir` is silent about a NUL and the like
@@ -177,9 +177,11 @@ def parse(raw: bytes) -> dict[str, Any]:
     return entry
 
 
-def _read_alone(path: Path, on_problem: OnProblem | None, **options: Any) -> Iterator[Line]:
+def _read_alone(
+    path: Path, on_problem: OnProblem | None, *, in_blocks: bool = False
+) -> Iterator[Line]:
     with read_errors(path):
-        yield from whole_segment(path, on_problem, **options)
+        yield from whole_segment(path, on_problem, in_blocks=in_blocks)
 
 
 def _entries(blocks: Iterable[Line], on_problem: OnProblem | None) -> Iterator[dict[str, Any]]:

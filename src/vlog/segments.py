@@ -45,7 +45,12 @@ class Segment:
     @property
     def is_compressed(self) -> bool:
         """Whether its file is compressed."""
-        return self.path.suffix in COMPRESSED_SUFFIX.values()
+        return is_compressed(self.path)
+
+
+def is_compressed(path: Path) -> bool:
+    """Return whether a file is a compressed segment, by its name."""
+    return path.suffix in COMPRESSED_SUFFIX.values()
 
 
 def real_log(path: str | os.PathLike[str]) -> Path:

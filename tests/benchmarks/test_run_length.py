@@ -29,7 +29,8 @@ def test_a_run_has_a_cost_for_each_hundredth_and_its_memory(run_length):
 def test_a_loop_without_vlog_costs_less_than_the_floor(run_length):
     found = run_length.measured("bare", "ultra", 2_000)
 
-    assert statistics.median(found.floors) < 1
+    # In all but a tenth, which pauses of the machine may take.
+    assert statistics.quantiles(found.floors, n=10)[-1] < 1
 
 
 def test_processes_are_shown_beside_the_floor(run_length):

@@ -21,7 +21,7 @@ from vlog.analysis.validate import validate
 from vlog.errors import LogFileError, LogReadError
 from vlog.family import list_family, split_stem, telling_fields
 from vlog.reader import read_lines
-from vlog.segments import COMPRESSED_SUFFIX, list_segments, log_of, real_log
+from vlog.segments import is_compressed, list_segments, log_of, real_log
 
 if TYPE_CHECKING:
     from vlog.reader import LogPath
@@ -137,8 +137,7 @@ def _checked(target: Path) -> Path:
     """
     if not target.name:
         raise LogFileError(f"{str(target)!r} is a folder. Give the path of the new log.")
-    is_compressed = target.suffix in COMPRESSED_SUFFIX.values()
-    if is_compressed or log_of(target) != target or telling_fields([target]):
+    if is_compressed(target) or log_of(target) != target or telling_fields([target]):
         raise LogFileError(
             f"{target} is the name of a segment, or of one process's file. Give the new log a "
             "plain name, such as repaired.jsonl."

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from vlog.analysis.fields import integer_at, number_at, object_at, text_at
 from vlog.analysis.run_summary import State
-from vlog.budget import REMEDY
+from vlog.budget import REMEDY, SPARE_READING_SECONDS
 from vlog.cli.ranks_view import STATE_STYLES, moment, print_ranks, rank_names, ranks_text
 from vlog.cli.screen import Cell
 from vlog.units import NONE, duration, gigabytes, number, percent, size, whole
@@ -216,7 +216,10 @@ def _time(run: RunSummary) -> Rows:
     yield from _overhead(run.overhead)
 
 
-_SHED = {"micro_batches": "micro-batches", "resources": "resources but for one reading in 10 s"}
+_SHED = {
+    "micro_batches": "micro-batches",
+    "resources": f"resources but for one reading in {SPARE_READING_SECONDS:g} s",
+}
 
 
 def _overhead(overhead: Overhead) -> Rows:

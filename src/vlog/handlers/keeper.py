@@ -20,7 +20,7 @@ import zstandard
 from vlog.family import list_family, telling_fields
 from vlog.handlers.files import keep_private, open_above_stderr
 from vlog.handlers.log_files import put_right
-from vlog.segments import COMPRESSED_SUFFIX, PART_SUFFIX, list_segments, log_of
+from vlog.segments import COMPRESSED_SUFFIX, PART_SUFFIX, is_compressed, list_segments, log_of
 from vlog.threads import counted_thread
 
 if TYPE_CHECKING:
@@ -123,7 +123,7 @@ def tidy(log_file: Path, total_bytes: int, suffix: str) -> None:
             _compress_alone(segment.path, suffix)
     for part in log_file.parent.glob(f"{glob.escape(log_file.name)}.[0-9]*{PART_SUFFIX}"):
         compressed = part.with_name(part.name.removesuffix(PART_SUFFIX))
-        is_ours = log_of(compressed) == log_file and compressed.suffix in COMPRESSED_SUFFIX.values()
+        is_ours = log_of(compressed) == log_file and is_compressed(compressed)
         if is_ours and not (suffix and compressed.with_suffix("").exists()):
             part.unlink(missing_ok=True)  # its segment is compressed, deleted, or stays plain
 

@@ -31,7 +31,7 @@ from vlog.interrupts import deferred_signals
 from vlog.ranks import process_rank, rank_path
 from vlog.record import encode, entry_of, make_record
 from vlog.schema import MB
-from vlog.segments import COMPRESSED_SUFFIX, COMPRESSIONS, real_log
+from vlog.segments import COMPRESSIONS, is_compressed, real_log
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -408,7 +408,7 @@ def _check_options(max_mb: float, total_mb: float, compress: str, buffer_mb: flo
 
 
 def _check_name(path: Path) -> None:
-    if path.suffix in COMPRESSED_SUFFIX.values():
+    if is_compressed(path):
         raise ConfigurationError(
             f"Log file {str(path)!r} has the ending of a compressed file, but is written plain. "
             f"Give {path.stem!r}; its rotated segments are compressed."

@@ -6,6 +6,7 @@ import math
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
+from vlog.budget import SPARE_READING_SECONDS
 from vlog.schema import EventType
 from vlog.verbosity import Verbosity
 
@@ -20,7 +21,6 @@ if TYPE_CHECKING:
     from vlog.verbosity import CurrentVerbosity
 
 _STEP = str(EventType.TRAINING_STEP_COMPLETE)
-_SPARE_SECONDS = 10.0  # between two readings, while the budget wants them left out
 _EVERY_STEPS = {Verbosity.MEDIUM: 5, Verbosity.HIGH: 1, Verbosity.ULTRA: 1}
 
 
@@ -58,7 +58,7 @@ class AddResources:
         reading = self._monitor.latest
         if reading is None:
             return event_dict
-        if self._budget.sheds_resources and reading.taken - self._taken < _SPARE_SECONDS:
+        if self._budget.sheds_resources and reading.taken - self._taken < SPARE_READING_SECONDS:
             return event_dict
         every_steps = _EVERY_STEPS.get(self._verbosity.value, 0)
         if every_steps and event_dict["step"] % every_steps == 0:
